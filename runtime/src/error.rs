@@ -1,0 +1,256 @@
+//! What can be wrong: with a file (found at load), with a call (found at once), with us (a fault).
+
+use core::fmt;
+
+/// A section of an artifact, in file order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Section {
+    /// Tensor records.
+    Tensors,
+    /// Operator records, in execution order.
+    Operators,
+    /// Weights, biases, multipliers and tables.
+    Data,
+    /// Inputs, then outputs.
+    Interface,
+    /// Golden vectors.
+    Golden,
+    /// UTF-8 text: names and labels.
+    Strings,
+    /// Provenance as JSON.
+    Provenance,
+}
+
+impl Section {
+    /// Every section, in file order.
+    pub const ALL: [Self; 7] = [
+        Self::Tensors,
+        Self::Operators,
+        Self::Data,
+        Self::Interface,
+        Self::Golden,
+        Self::Strings,
+        Self::Provenance,
+    ];
+
+    /// The section's name as `FORMAT.md` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tensors => "tensors",
+            Self::Operators => "operators",
+            Self::Data => "data",
+            Self::Interface => "interface",
+            Self::Golden => "golden",
+            Self::Strings => "strings",
+            Self::Provenance => "provenance",
+        }
+    }
+}
+
+/// A rule of the format that a record breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The record ends before its last field.
+    Truncated,
+    /// The operator's code is not in the operator set that this program was built with.
+    UnknownOperator(u16),
+    /// The operator has another number of inputs, outputs or parameter words than its kind has.
+    Count,
+    /// A tensor index is beyond the tensor table.
+    TensorIndex,
+    /// The data type's code is unknown, or not one that this place takes.
+    DataType,
+    /// A tensor has more than six dimensions, a dimension of zero, or too many elements.
+    Shape,
+    /// Shapes of the operator's tensors do not agree with its parameters.
+    ShapeMismatch,
+    /// A tensor lies outside the arena or the data section, or is not aligned.
+    Placement,
+    /// Weights, bias, multipliers or a table lie outside the data section, or are not aligned.
+    Data,
+    /// A parameter is outside its range.
+    Parameter,
+    /// A tensor is read before anything has written it.
+    ReadBeforeWrite,
+    /// A tensor is overwritten between the operator that writes it and one that reads it.
+    Overwritten,
+    /// An operator writes over one of its own inputs, or into the data section.
+    WritesInput,
+    /// Text is not UTF-8, or lies outside the strings section.
+    Text,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Truncated => "the record is cut off",
+            Self::UnknownOperator(code) => {
+                return write!(f, "operator code {code} is not in this program's operator set");
+            }
+            Self::Count => "wrong number of inputs, outputs or parameters",
+            Self::TensorIndex => "tensor index beyond the tensor table",
+            Self::DataType => "data type unknown or not accepted here",
+            Self::Shape => "shape with more than six, empty or too large dimensions",
+            Self::ShapeMismatch => "tensor shapes do not agree with the parameters",
+            Self::Placement => "tensor outside the arena or data section, or misaligned",
+            Self::Data => "weights outside the data section, or misaligned",
+            Self::Parameter => "parameter out of range",
+            Self::ReadBeforeWrite => "tensor read before it is written",
+            Self::Overwritten => "tensor overwritten before its last use",
+            Self::WritesInput => "operator writes over its own input or a constant",
+            Self::Text => "text is not UTF-8 or outside the strings section",
+        })
+    }
+}
+
+/// Why a file was refused. Nothing has been run, nothing has been written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadError {
+    /// The bytes do not begin with the magic of a niwaki artifact.
+    NotAnArtifact,
+    /// The file is shorter than its header says.
+    Truncated {
+        /// Bytes that the header asks for.
+        needed: u32,
+        /// Bytes that are there.
+        found: u32,
+    },
+    /// The file was written for a newer format than this program reads.
+    NewerFormat {
+        /// Version in the file.
+        found: u16,
+        /// Newest version that this program reads.
+        newest: u16,
+    },
+    /// The file was made for another version of the numeric contract.
+    OtherNumerics {
+        /// Version in the file.
+        found: u16,
+        /// Version that this program computes by.
+        supported: u16,
+    },
+    /// The SHA-256 in the header is not that of the bytes: the file was damaged on its way.
+    Damaged,
+    /// The slice does not start at a multiple of [`crate::ALIGNMENT`] bytes in memory.
+    Misaligned,
+    /// A section lies outside the file, or is not a whole number of records.
+    Section(Section),
+    /// A tensor record breaks a rule.
+    Tensor {
+        /// Index in the tensor table.
+        index: u32,
+        /// What it breaks.
+        rule: Rule,
+    },
+    /// An operator record breaks a rule.
+    Operator {
+        /// Index in execution order.
+        index: u32,
+        /// What it breaks.
+        rule: Rule,
+    },
+    /// An input, output or golden record breaks a rule.
+    Interface {
+        /// Index among inputs and outputs.
+        index: u32,
+        /// What it breaks.
+        rule: Rule,
+    },
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnArtifact => f.write_str(
+                "not a niwaki artifact: make one with `niwaki compile MODEL.onnx -o MODEL.niwaki`",
+            ),
+            Self::Truncated { needed, found } => {
+                write!(f, "the file is cut off: {found} bytes of {needed}; copy it again")
+            }
+            Self::NewerFormat { found, newest } => write!(
+                f,
+                "the file has format version {found}, this program reads up to {newest}: update the program or compile the model again with its version of niwaki"
+            ),
+            Self::OtherNumerics { found, supported } => write!(
+                f,
+                "the file was made for numeric contract {found}, this program computes by {supported}: compile the model again"
+            ),
+            Self::Damaged => f.write_str(
+                "the file is damaged: its SHA-256 is not the one in its header; copy it again or compile the model again",
+            ),
+            Self::Misaligned => write!(
+                f,
+                "the model's bytes must start at a multiple of {} in memory",
+                crate::ALIGNMENT
+            ),
+            Self::Section(section) => {
+                write!(f, "section `{}` is outside the file or not whole", section.name())
+            }
+            Self::Tensor { index, rule } => write!(f, "tensor {index}: {rule}"),
+            Self::Operator { index, rule } => write!(f, "operator {index}: {rule}"),
+            Self::Interface { index, rule } => write!(f, "input or output {index}: {rule}"),
+        }
+    }
+}
+
+impl core::error::Error for LoadError {}
+
+/// An operator met what the checks at load exclude. It is a defect of this crate: the outputs of
+/// the run are not valid, no memory has been harmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fault;
+
+/// Why a call on a session was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunError {
+    /// The arena is smaller than the artifact asks for.
+    ArenaTooSmall {
+        /// Bytes that the model needs.
+        needed: u32,
+        /// Bytes that were given.
+        found: u32,
+    },
+    /// The arena does not start at a multiple of [`crate::ALIGNMENT`] bytes.
+    ArenaMisaligned,
+    /// There is no input or output of that index.
+    NoSuchTensor {
+        /// The index asked for.
+        index: u32,
+    },
+    /// The element type asked for is not that of the tensor.
+    WrongType {
+        /// The index asked for.
+        index: u32,
+    },
+    /// An operator met what the checks at load exclude: please report it, with the model.
+    Internal {
+        /// The operator's index in execution order.
+        operator: u32,
+    },
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ArenaTooSmall { needed, found } => {
+                write!(f, "the arena has {found} bytes, the model needs {needed}")
+            }
+            Self::ArenaMisaligned => write!(
+                f,
+                "the arena must start at a multiple of {} in memory",
+                crate::ALIGNMENT
+            ),
+            Self::NoSuchTensor { index } => write!(f, "the model has no input or output {index}"),
+            Self::WrongType { index } => {
+                write!(f, "input or output {index} has another element type")
+            }
+            Self::Internal { operator } => write!(
+                f,
+                "internal fault in operator {operator}: please report it, with the model"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for RunError {}

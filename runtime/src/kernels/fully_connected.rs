@@ -1,0 +1,73 @@
+//! Matrix product with constant weights: dense layers and 1x1 convolutions.
+
+use super::conv::CopyChecked;
+use super::dot;
+use crate::numerics::{OutputStage, clamp_f32};
+
+/// An int8 product.
+pub(crate) struct FullyConnectedI8<'m> {
+    /// Elements of one input row.
+    pub(crate) depth: u32,
+    /// Elements of one output row.
+    pub(crate) outputs: u32,
+    /// `[outputs][depth]`.
+    pub(crate) weights: &'m [i8],
+    /// `[outputs]`: bias - input_zero_point * (sum of the output's weights).
+    pub(crate) bias: &'m [i32],
+    /// `[outputs]`.
+    pub(crate) multipliers: &'m [f32],
+    pub(crate) stage: OutputStage,
+}
+
+impl FullyConnectedI8<'_> {
+    /// `x` is `[rows][depth]`, `y` is `[rows][outputs]`.
+    pub(crate) fn run(&self, x: &[i8], y: &mut [i8]) -> Option<()> {
+        let depth = (self.depth as usize).max(1);
+        let rows = x.chunks_exact(depth);
+        for (x, y) in rows.zip(y.chunks_exact_mut((self.outputs as usize).max(1))) {
+            let weights = self.weights.chunks_exact(depth);
+            let channels = self.bias.iter().zip(self.multipliers);
+            for ((y, weights), (&bias, &multiplier)) in y.iter_mut().zip(weights).zip(channels) {
+                let acc = bias.wrapping_add(dot(x, weights));
+                *y = self.stage.requantize(acc, multiplier);
+            }
+        }
+        Some(())
+    }
+}
+
+/// A float product.
+pub(crate) struct FullyConnectedF32<'m> {
+    /// Elements of one input row.
+    pub(crate) depth: u32,
+    /// Elements of one output row.
+    pub(crate) outputs: u32,
+    /// `[depth][outputs]`.
+    pub(crate) weights: &'m [f32],
+    /// `[outputs]`.
+    pub(crate) bias: &'m [f32],
+    pub(crate) low: f32,
+    pub(crate) high: f32,
+}
+
+impl FullyConnectedF32<'_> {
+    /// `x` is `[rows][depth]`, `y` is `[rows][outputs]`.
+    ///
+    /// Each output starts at its bias and adds its products in the order of the input.
+    pub(crate) fn run(&self, x: &[f32], y: &mut [f32]) -> Option<()> {
+        let outputs = (self.outputs as usize).max(1);
+        let rows = x.chunks_exact((self.depth as usize).max(1));
+        for (x, y) in rows.zip(y.chunks_exact_mut(outputs)) {
+            y.copy_from_slice_checked(self.bias)?;
+            for (&x, weights) in x.iter().zip(self.weights.chunks_exact(outputs)) {
+                for (y, &w) in y.iter_mut().zip(weights) {
+                    *y += x * w;
+                }
+            }
+            for y in y {
+                *y = clamp_f32(*y, self.low, self.high);
+            }
+        }
+        Some(())
+    }
+}

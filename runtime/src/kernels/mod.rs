@@ -1,0 +1,51 @@
+//! The loops. Scalar, safe and total: each takes slices and a struct of parameters, and gives
+//! `None` when a slice is shorter than the parameters say, which the checks at load exclude.
+//!
+//! These are the reference: a kernel for an instruction set has to give the same bits. All
+//! activations are stored channels last (NHWC).
+
+mod conv;
+mod depthwise;
+mod fully_connected;
+mod pool;
+mod softmax;
+mod strided;
+mod window;
+
+pub(crate) use conv::{ConvF32, ConvI8};
+pub(crate) use depthwise::{DepthwiseF32, DepthwiseI8};
+pub(crate) use fully_connected::{FullyConnectedF32, FullyConnectedI8};
+pub(crate) use pool::{AverageI8, average_pool_f32, average_pool_i8, max_pool};
+pub(crate) use softmax::{softmax_f32, softmax_i8};
+pub use strided::Strides;
+pub(crate) use strided::{broadcast, gather, scatter};
+pub use window::Window;
+
+use crate::error::Rule;
+
+/// The product of sizes, or `None` beyond 2³¹ - 1: what no tensor can have.
+pub(crate) fn volume(sizes: &[u32]) -> Result<u64, Rule> {
+    let product = sizes
+        .iter()
+        .try_fold(1u64, |product, &size| product.checked_mul(u64::from(size)));
+    product
+        .filter(|&n| 0 < n && n <= i32::MAX as u64)
+        .ok_or(Rule::Parameter)
+}
+
+/// The sum of products of two runs of int8, in i32.
+///
+/// The compiler proves that it stays in range; for a file that was made by another hand the sum
+/// wraps, the same on every machine.
+#[inline(always)]
+fn dot(x: &[i8], w: &[i8]) -> i32 {
+    x.iter().zip(w).fold(0i32, |sum, (&x, &w)| {
+        sum.wrapping_add(i32::from(x) * i32::from(w))
+    })
+}
+
+/// The sum of a run of int8, in i32.
+#[inline(always)]
+fn sum(w: &[i8]) -> i32 {
+    w.iter().fold(0i32, |sum, &w| sum.wrapping_add(i32::from(w)))
+}

@@ -1,0 +1,122 @@
+//! Pooling over a window, channel by channel.
+
+use super::Window;
+use crate::numerics::OutputStage;
+
+/// How many channels are averaged at a time; their sums live on the stack.
+const BLOCK: usize = 16;
+
+/// The largest value under the window. `lowest` is what an empty window gives; NaN never wins.
+pub(crate) fn max_pool<T: Copy + PartialOrd>(
+    window: &Window,
+    channels: u32,
+    lowest: T,
+    x: &[T],
+    y: &mut [T],
+) -> Option<()> {
+    let channels = channels as usize;
+    let mut pixels = y.chunks_exact_mut(channels.max(1));
+    window.for_each_pixel(|pixel| {
+        let outputs = pixels.next()?;
+        outputs.fill(lowest);
+        for ky in pixel.rows.first..pixel.rows.end {
+            for kx in pixel.columns.first..pixel.columns.end {
+                let at = pixel.input_index(ky, kx) * channels;
+                let x = x.get(at..at + channels)?;
+                for (y, &x) in outputs.iter_mut().zip(x) {
+                    if x > *y {
+                        *y = x;
+                    }
+                }
+            }
+        }
+        Some(())
+    })
+}
+
+/// The divisor of one output pixel.
+fn divisor(window: &Window, pixel: &super::window::Pixel, count_include_pad: bool) -> f32 {
+    let count = if count_include_pad {
+        window.rows().padded_count(pixel.oy) * window.columns().padded_count(pixel.ox)
+    } else {
+        pixel.rows.count() * pixel.columns.count()
+    };
+    // A window that lies in the padding alone averages nothing: 0, not NaN.
+    count.max(1) as f32
+}
+
+/// The average under the window, of int8: the sum is exact, then one rescale.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AverageI8 {
+    pub(crate) input_zero_point: i32,
+    pub(crate) input_scale: f32,
+    pub(crate) output_scale: f32,
+    pub(crate) stage: OutputStage,
+}
+
+/// Averages int8: `rescale(sum(x - zero_point), input_scale / count / output_scale)`.
+pub(crate) fn average_pool_i8(
+    window: &Window,
+    channels: u32,
+    count_include_pad: bool,
+    quantization: &AverageI8,
+    x: &[i8],
+    y: &mut [i8],
+) -> Option<()> {
+    let channels = channels as usize;
+    let mut pixels = y.chunks_exact_mut(channels.max(1));
+    window.for_each_pixel(|pixel| {
+        let count = divisor(window, &pixel, count_include_pad);
+        let multiplier = quantization.input_scale / count / quantization.output_scale;
+        let mut start = 0;
+        for outputs in pixels.next()?.chunks_mut(BLOCK) {
+            let end = start + outputs.len();
+            let mut sums = [0i32; BLOCK];
+            for ky in pixel.rows.first..pixel.rows.end {
+                for kx in pixel.columns.first..pixel.columns.end {
+                    let at = pixel.input_index(ky, kx) * channels;
+                    let x = x.get(at + start..at + end)?;
+                    for (sum, &x) in sums.iter_mut().zip(x) {
+                        let real = i32::from(x) - quantization.input_zero_point;
+                        *sum = sum.wrapping_add(real);
+                    }
+                }
+            }
+            for (out, &sum) in outputs.iter_mut().zip(&sums) {
+                *out = quantization.stage.requantize(sum, multiplier);
+            }
+            start = end;
+        }
+        Some(())
+    })
+}
+
+/// Averages floats: the sum in the order kernel row, kernel column, then one division.
+pub(crate) fn average_pool_f32(
+    window: &Window,
+    channels: u32,
+    count_include_pad: bool,
+    x: &[f32],
+    y: &mut [f32],
+) -> Option<()> {
+    let channels = channels as usize;
+    let mut pixels = y.chunks_exact_mut(channels.max(1));
+    window.for_each_pixel(|pixel| {
+        let outputs = pixels.next()?;
+        outputs.fill(0.0);
+        for ky in pixel.rows.first..pixel.rows.end {
+            for kx in pixel.columns.first..pixel.columns.end {
+                let at = pixel.input_index(ky, kx) * channels;
+                let x = x.get(at..at + channels)?;
+                for (y, &x) in outputs.iter_mut().zip(x) {
+                    *y += x;
+                }
+            }
+        }
+        let count = divisor(window, &pixel, count_include_pad);
+        for y in outputs {
+            *y /= count;
+        }
+        Some(())
+    })
+}

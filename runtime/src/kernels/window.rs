@@ -1,0 +1,240 @@
+//! The geometry that convolutions and pools share.
+
+use crate::artifact::record;
+use crate::error::Rule;
+
+record! {
+    /// A kernel that slides over the two inner axes of an NHWC tensor, in elements of the axis.
+    /// One-dimensional operators have a height of 1.
+    pub struct Window {
+        /// Number of images.
+        pub batch: u32,
+        /// Input height.
+        pub in_h: u32,
+        /// Input width.
+        pub in_w: u32,
+        /// Output height.
+        pub out_h: u32,
+        /// Output width.
+        pub out_w: u32,
+        /// Kernel height.
+        pub kernel_h: u32,
+        /// Kernel width.
+        pub kernel_w: u32,
+        /// Rows from one output to the next.
+        pub stride_h: u32,
+        /// Columns from one output to the next.
+        pub stride_w: u32,
+        /// Rows from one kernel row to the next.
+        pub dilation_h: u32,
+        /// Columns from one kernel column to the next.
+        pub dilation_w: u32,
+        /// Rows of padding above.
+        pub pad_top: u32,
+        /// Columns of padding on the left.
+        pub pad_left: u32,
+        /// Rows of padding below.
+        pub pad_bottom: u32,
+        /// Columns of padding on the right.
+        pub pad_right: u32,
+    }
+}
+
+/// One of the two axes of a window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Axis {
+    input: u32,
+    kernel: u32,
+    stride: u32,
+    dilation: u32,
+    pad: u32,
+    pad_end: u32,
+}
+
+/// The kernel elements that meet the input, for one output position on one axis.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taps {
+    /// First kernel element that lies on the input.
+    pub(crate) first: u32,
+    /// The one behind the last.
+    pub(crate) end: u32,
+    /// Input position of kernel element 0; negative in the padding.
+    origin: i32,
+    dilation: u32,
+}
+
+impl Taps {
+    /// Input position of kernel element `k`, which has to be one of those that meet the input.
+    #[inline(always)]
+    pub(crate) fn position(&self, k: u32) -> u32 {
+        self.origin
+            .wrapping_add_unsigned(k.wrapping_mul(self.dilation))
+            .cast_unsigned()
+    }
+
+    /// Whether kernel element `k` lies on the input.
+    #[inline(always)]
+    pub(crate) fn contains(&self, k: u32) -> bool {
+        self.first <= k && k < self.end
+    }
+
+    /// How many kernel elements lie on the input.
+    #[inline(always)]
+    pub(crate) fn count(&self) -> u32 {
+        self.end.saturating_sub(self.first)
+    }
+}
+
+impl Axis {
+    /// The kernel elements that lie on the input at output position `o`.
+    #[inline(always)]
+    pub(crate) fn taps(&self, o: u32) -> Taps {
+        let origin = (o.wrapping_mul(self.stride))
+            .cast_signed()
+            .wrapping_sub_unsigned(self.pad);
+        let at = |k: u32| origin.wrapping_add_unsigned(k.wrapping_mul(self.dilation));
+        let mut first = 0;
+        while first < self.kernel && at(first) < 0 {
+            first += 1;
+        }
+        let mut end = self.kernel;
+        while end > first && at(end - 1) >= self.input.cast_signed() {
+            end -= 1;
+        }
+        Taps {
+            first,
+            end,
+            origin,
+            dilation: self.dilation,
+        }
+    }
+
+    /// How many kernel elements lie on the input or its padding at output position `o`: the
+    /// divisor of an average that counts padding.
+    pub(crate) fn padded_count(&self, o: u32) -> u32 {
+        let whole = Self {
+            input: self.pad + self.input + self.pad_end,
+            pad: 0,
+            ..*self
+        };
+        whole.taps(o).count()
+    }
+}
+
+impl Window {
+    /// The vertical axis.
+    pub(crate) fn rows(&self) -> Axis {
+        Axis {
+            input: self.in_h,
+            kernel: self.kernel_h,
+            stride: self.stride_h,
+            dilation: self.dilation_h,
+            pad: self.pad_top,
+            pad_end: self.pad_bottom,
+        }
+    }
+
+    /// The horizontal axis.
+    pub(crate) fn columns(&self) -> Axis {
+        Axis {
+            input: self.in_w,
+            kernel: self.kernel_w,
+            stride: self.stride_w,
+            dilation: self.dilation_w,
+            pad: self.pad_left,
+            pad_end: self.pad_right,
+        }
+    }
+
+    /// Checks that every number is in its range and that no position can overflow.
+    pub(crate) fn check(&self) -> Result<(), Rule> {
+        let positive = [
+            self.batch,
+            self.in_h,
+            self.in_w,
+            self.out_h,
+            self.out_w,
+            self.kernel_h,
+            self.kernel_w,
+            self.stride_h,
+            self.stride_w,
+            self.dilation_h,
+            self.dilation_w,
+        ];
+        if positive.contains(&0) {
+            return Err(Rule::Parameter);
+        }
+        let axes = [(self.rows(), self.out_h), (self.columns(), self.out_w)];
+        for (axis, out) in axes {
+            let last = u64::from(out)
+                .saturating_mul(u64::from(axis.stride))
+                .saturating_add(u64::from(axis.kernel).saturating_mul(u64::from(axis.dilation)))
+                .saturating_add(u64::from(axis.input))
+                .saturating_add(u64::from(axis.pad))
+                .saturating_add(u64::from(axis.pad_end));
+            if last > i32::MAX as u64 {
+                return Err(Rule::Parameter);
+            }
+        }
+        Ok(())
+    }
+
+    /// Output pixels: what every operator with a window computes one by one.
+    pub(crate) fn output_pixels(&self) -> [u32; 3] {
+        [self.batch, self.out_h, self.out_w]
+    }
+
+    /// Input pixels.
+    pub(crate) fn input_pixels(&self) -> [u32; 3] {
+        [self.batch, self.in_h, self.in_w]
+    }
+
+    /// Calls `pixel` for each output pixel in memory order, with the taps of both axes.
+    #[inline(always)]
+    pub(crate) fn for_each_pixel(
+        &self,
+        mut pixel: impl FnMut(Pixel) -> Option<()>,
+    ) -> Option<()> {
+        for image in 0..self.batch {
+            for oy in 0..self.out_h {
+                let rows = self.rows().taps(oy);
+                for ox in 0..self.out_w {
+                    pixel(Pixel {
+                        image_row: image as usize * self.in_h as usize,
+                        in_w: self.in_w as usize,
+                        rows,
+                        columns: self.columns().taps(ox),
+                        oy,
+                        ox,
+                    })?;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// One output pixel: where its window meets the input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pixel {
+    /// First row of the image, counted over the whole batch.
+    image_row: usize,
+    in_w: usize,
+    /// Taps of the vertical axis.
+    pub(crate) rows: Taps,
+    /// Taps of the horizontal axis.
+    pub(crate) columns: Taps,
+    /// Output row.
+    pub(crate) oy: u32,
+    /// Output column.
+    pub(crate) ox: u32,
+}
+
+impl Pixel {
+    /// Index of the input pixel under kernel element (`ky`, `kx`), which has to lie on the input.
+    #[inline(always)]
+    pub(crate) fn input_index(&self, ky: u32, kx: u32) -> usize {
+        (self.image_row + self.rows.position(ky) as usize) * self.in_w
+            + self.columns.position(kx) as usize
+    }
+}

@@ -1,0 +1,78 @@
+//! Runs quantised and pruned neural networks with the same output bits on every machine.
+//!
+//! The crate is `no_std` and never allocates. A model is one file (an *artifact*, see
+//! `FORMAT.md`), made by the `niwaki` command from an ONNX model, and read in place from flash,
+//! a mapped file or WebAssembly memory. [`Model::new`] checks all of it, once; a [`Session`]
+//! borrows the model and a slice for the activations (the *arena*, whose size the artifact
+//! names); [`Session::run`] then neither allocates nor panics nor reads outside its slices.
+//!
+//! ```
+//! use niwaki::{Model, Session};
+//!
+//! # fn demo(bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+//! let model: Model<'_> = Model::new(bytes)?;
+//! let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];
+//! let mut session = Session::new(&model, niwaki::as_bytes_mut(&mut arena))?;
+//! session.input_mut(0)?.fill(0);
+//! session.run()?;
+//! println!("{:?}", session.output(0)?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What each operator computes, to the bit, is written in `NUMERICS.md`.
+
+#![no_std]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
+
+#[cfg(target_endian = "big")]
+compile_error!("niwaki artifacts are little-endian and are read in place: no big-endian machine can run them");
+
+// The example above runs on a host, with its allocator.
+#[cfg(doctest)]
+extern crate std;
+
+pub mod artifact;
+#[cfg(feature = "digests")]
+mod digest;
+mod error;
+mod kernels;
+mod model;
+pub mod numerics;
+pub mod ops;
+mod session;
+
+#[cfg(feature = "digests")]
+pub use digest::{Digest, Xorshift32, fill_golden_input};
+pub use error::{Fault, LoadError, Rule, RunError, Section};
+pub use model::Model;
+pub use ops::{All, Operator, OperatorSet};
+pub use session::Session;
+
+/// The version of the artifact format that this crate writes, and the newest that it reads.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// The version of the numeric contract (`NUMERICS.md`) that this crate computes by.
+pub const NUMERICS_VERSION: u16 = 1;
+
+/// The largest number of dimensions of a tensor.
+pub const MAX_RANK: usize = 6;
+
+/// Alignment in bytes that a model's bytes and an arena must have in memory.
+pub const ALIGNMENT: usize = 4;
+
+/// A slice of words as bytes: an arena or a model buffer with the right alignment.
+pub fn as_bytes_mut(words: &mut [u32]) -> &mut [u8] {
+    bytemuck::cast_slice_mut(words)
+}
+
+/// A slice of words as bytes, shared.
+pub fn as_bytes(words: &[u32]) -> &[u8] {
+    bytemuck::cast_slice(words)
+}

@@ -1,0 +1,169 @@
+//! Conv: ONNX `Conv` in one or two dimensions, any stride, padding, dilation and group count.
+
+use super::{Check, Memory, Operator};
+use crate::artifact::{Blob, DataType, record};
+use crate::error::{Fault, Rule};
+use crate::kernels::{self, Window, volume};
+use crate::numerics::OutputStage;
+
+record! {
+    /// Parameters of [`ConvI8`].
+    pub struct ConvI8Params {
+        /// Geometry.
+        pub window: Window,
+        /// Number of groups.
+        pub groups: u32,
+        /// Input channels of one group.
+        pub group_in: u32,
+        /// Output channels of one group.
+        pub group_out: u32,
+        /// Zero point of the input.
+        pub input_zero_point: i32,
+        /// Zero point of the output.
+        pub output_zero_point: i32,
+        /// Smallest output value: the fused activation.
+        pub low: i32,
+        /// Largest output value: the fused activation.
+        pub high: i32,
+        /// `[out_c][kernel_h][kernel_w][group_in]`.
+        pub weights: Blob<i8>,
+        /// `[out_c]`: bias - input_zero_point * (sum of the output's weights).
+        pub bias: Blob<i32>,
+        /// `[out_c]`: input scale * weight scale / output scale.
+        pub multipliers: Blob<f32>,
+    }
+}
+
+record! {
+    /// Parameters of [`ConvF32`].
+    pub struct ConvF32Params {
+        /// Geometry.
+        pub window: Window,
+        /// Number of groups.
+        pub groups: u32,
+        /// Input channels of one group.
+        pub group_in: u32,
+        /// Output channels of one group.
+        pub group_out: u32,
+        /// Smallest output value: the fused activation.
+        pub low: f32,
+        /// Largest output value: the fused activation.
+        pub high: f32,
+        /// `[groups][kernel_h][kernel_w][group_in][group_out]`.
+        pub weights: Blob<f32>,
+        /// `[out_c]`.
+        pub bias: Blob<f32>,
+    }
+}
+
+/// Sizes that follow from a convolution's parameters.
+struct Sizes {
+    input: u64,
+    output: u64,
+    weights: u64,
+    channels: u64,
+}
+
+fn sizes(window: &Window, groups: u32, group_in: u32, group_out: u32) -> Result<Sizes, Rule> {
+    window.check()?;
+    let [n, h, w] = window.input_pixels();
+    let [_, out_h, out_w] = window.output_pixels();
+    let Window {
+        kernel_h, kernel_w, ..
+    } = *window;
+    Ok(Sizes {
+        input: volume(&[n, h, w, groups, group_in])?,
+        output: volume(&[n, out_h, out_w, groups, group_out])?,
+        weights: volume(&[groups, group_out, kernel_h, kernel_w, group_in])?,
+        channels: volume(&[groups, group_out])?,
+    })
+}
+
+fn macs(window: &Window, groups: u32, group_in: u32, group_out: u32) -> u64 {
+    sizes(window, groups, group_in, group_out).map_or(0, |sizes| {
+        let filter = sizes.weights / sizes.channels;
+        sizes.output * filter
+    })
+}
+
+/// Int8 convolution with a fused rescale and activation.
+#[derive(Debug)]
+pub struct ConvI8;
+
+impl Operator for ConvI8 {
+    type Params = ConvI8Params;
+
+    fn check(check: &Check<'_>, p: &ConvI8Params) -> Result<(), Rule> {
+        check.arity(1)?;
+        let sizes = sizes(&p.window, p.groups, p.group_in, p.group_out)?;
+        check.expect_input(0, DataType::I8, sizes.input)?;
+        check.expect_output(DataType::I8, sizes.output)?;
+        check.constants(p.weights, sizes.weights)?;
+        check.constants(p.bias, sizes.channels)?;
+        check.multipliers(p.multipliers, sizes.channels)?;
+        check.zero_point(p.input_zero_point)?;
+        OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Rule::Parameter)?;
+        Ok(())
+    }
+
+    fn run(memory: &mut Memory<'_, '_>, p: &ConvI8Params) -> Result<(), Fault> {
+        let channels = p.groups * p.group_out;
+        let filter = p.window.kernel_h * p.window.kernel_w * p.group_in;
+        let kernel = kernels::ConvI8 {
+            window: p.window,
+            groups: p.groups,
+            group_in: p.group_in,
+            group_out: p.group_out,
+            input_zero_point: p.input_zero_point,
+            weights: memory.constants(p.weights, channels * filter)?,
+            bias: memory.constants(p.bias, channels)?,
+            multipliers: memory.constants(p.multipliers, channels)?,
+            stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
+        };
+        let (x, y) = memory.unary(0)?;
+        kernel.run(x, y).ok_or(Fault)
+    }
+
+    fn macs(_: &Check<'_>, p: &ConvI8Params) -> u64 {
+        macs(&p.window, p.groups, p.group_in, p.group_out)
+    }
+}
+
+/// Float convolution with a fused clamp.
+#[derive(Debug)]
+pub struct ConvF32;
+
+impl Operator for ConvF32 {
+    type Params = ConvF32Params;
+
+    fn check(check: &Check<'_>, p: &ConvF32Params) -> Result<(), Rule> {
+        check.arity(1)?;
+        let sizes = sizes(&p.window, p.groups, p.group_in, p.group_out)?;
+        check.expect_input(0, DataType::F32, sizes.input)?;
+        check.expect_output(DataType::F32, sizes.output)?;
+        check.constants(p.weights, sizes.weights)?;
+        check.constants(p.bias, sizes.channels)?;
+        Ok(())
+    }
+
+    fn run(memory: &mut Memory<'_, '_>, p: &ConvF32Params) -> Result<(), Fault> {
+        let channels = p.groups * p.group_out;
+        let filter = p.window.kernel_h * p.window.kernel_w * p.group_in;
+        let kernel = kernels::ConvF32 {
+            window: p.window,
+            groups: p.groups,
+            group_in: p.group_in,
+            group_out: p.group_out,
+            weights: memory.constants(p.weights, channels * filter)?,
+            bias: memory.constants(p.bias, channels)?,
+            low: p.low,
+            high: p.high,
+        };
+        let (x, y) = memory.unary(0)?;
+        kernel.run(x, y).ok_or(Fault)
+    }
+
+    fn macs(_: &Check<'_>, p: &ConvF32Params) -> u64 {
+        macs(&p.window, p.groups, p.group_in, p.group_out)
+    }
+}

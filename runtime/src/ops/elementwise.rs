@@ -1,0 +1,130 @@
+//! Add and Mul of two tensors, with ONNX's broadcasting.
+
+use super::{Check, Memory, Operator};
+use crate::artifact::{DataType, record};
+use crate::error::{Fault, Rule};
+use crate::kernels::{self, Strides};
+use crate::numerics::{OutputStage, clamp_f32, dequantize};
+
+record! {
+    /// Parameters of [`AddI8`] and [`MulI8`].
+    pub struct BinaryI8Params {
+        /// The output's dimensions, and the steps through each input.
+        pub walks: [Strides; 2],
+        /// Scale of each input.
+        pub input_scales: [f32; 2],
+        /// Zero point of each input.
+        pub input_zero_points: [i32; 2],
+        /// Scale of the output.
+        pub output_scale: f32,
+        /// Zero point of the output.
+        pub output_zero_point: i32,
+        /// Smallest output value: the fused activation.
+        pub low: i32,
+        /// Largest output value: the fused activation.
+        pub high: i32,
+    }
+}
+
+record! {
+    /// Parameters of [`AddF32`] and [`MulF32`].
+    pub struct BinaryF32Params {
+        /// The output's dimensions, and the steps through each input.
+        pub walks: [Strides; 2],
+        /// Smallest output value: the fused activation.
+        pub low: f32,
+        /// Largest output value: the fused activation.
+        pub high: f32,
+    }
+}
+
+fn check_walks(check: &Check<'_>, walks: &[Strides; 2], dtype: DataType) -> Result<(), Rule> {
+    check.arity(2)?;
+    let [a, b] = walks;
+    if a.dims != b.dims {
+        return Err(Rule::ShapeMismatch);
+    }
+    check.expect_output(dtype, a.steps()?)?;
+    for (i, walk) in walks.iter().enumerate() {
+        check.expect_input(i, dtype, walk.reach())?;
+    }
+    Ok(())
+}
+
+fn check_i8(check: &Check<'_>, p: &BinaryI8Params) -> Result<(), Rule> {
+    check_walks(check, &p.walks, DataType::I8)?;
+    for scale in [p.output_scale].iter().chain(&p.input_scales) {
+        check.scale(*scale)?;
+    }
+    for zero_point in p.input_zero_points {
+        check.zero_point(zero_point)?;
+    }
+    OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Rule::Parameter)?;
+    Ok(())
+}
+
+/// Dequantises both, operates in f32, divides by the output's scale and rounds.
+fn run_i8(
+    memory: &mut Memory<'_, '_>,
+    p: &BinaryI8Params,
+    operate: impl Fn(f32, f32) -> f32,
+) -> Result<(), Fault> {
+    let stage = OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?;
+    let [scale_a, scale_b] = p.input_scales;
+    let [zero_a, zero_b] = p.input_zero_points;
+    let (a, b, y) = memory.binary::<i8, i8>()?;
+    let [walk_a, walk_b] = &p.walks;
+    kernels::broadcast([walk_a, walk_b], a, b, y, |a, b| {
+        let real = operate(dequantize(a, zero_a, scale_a), dequantize(b, zero_b, scale_b));
+        stage.quantize(real / p.output_scale)
+    })
+    .ok_or(Fault)
+}
+
+fn run_f32(
+    memory: &mut Memory<'_, '_>,
+    p: &BinaryF32Params,
+    operate: impl Fn(f32, f32) -> f32,
+) -> Result<(), Fault> {
+    let (a, b, y) = memory.binary::<f32, f32>()?;
+    let [walk_a, walk_b] = &p.walks;
+    kernels::broadcast([walk_a, walk_b], a, b, y, |a, b| {
+        clamp_f32(operate(a, b), p.low, p.high)
+    })
+    .ok_or(Fault)
+}
+
+macro_rules! binary {
+    ($int8:ident, $float:ident, $operate:expr, $what:literal) => {
+        #[doc = concat!("Int8 ", $what, " with a fused activation.")]
+        #[derive(Debug)]
+        pub struct $int8;
+
+        impl Operator for $int8 {
+            type Params = BinaryI8Params;
+            fn check(check: &Check<'_>, p: &BinaryI8Params) -> Result<(), Rule> {
+                check_i8(check, p)
+            }
+            fn run(memory: &mut Memory<'_, '_>, p: &BinaryI8Params) -> Result<(), Fault> {
+                run_i8(memory, p, $operate)
+            }
+        }
+
+        #[doc = concat!("Float ", $what, " with a fused clamp.")]
+        #[derive(Debug)]
+        pub struct $float;
+
+        impl Operator for $float {
+            type Params = BinaryF32Params;
+            fn check(check: &Check<'_>, p: &BinaryF32Params) -> Result<(), Rule> {
+                check_walks(check, &p.walks, DataType::F32)
+            }
+            fn run(memory: &mut Memory<'_, '_>, p: &BinaryF32Params) -> Result<(), Fault> {
+                run_f32(memory, p, $operate)
+            }
+        }
+    };
+}
+
+binary!(AddI8, AddF32, |a: f32, b: f32| a + b, "sum");
+binary!(MulI8, MulF32, |a: f32, b: f32| a * b, "product");

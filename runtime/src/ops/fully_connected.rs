@@ -1,0 +1,121 @@
+//! FullyConnected: ONNX `Gemm` and `MatMul` with constant weights, and 1x1 `Conv`.
+
+use super::{Check, Memory, Operator};
+use crate::artifact::{Blob, DataType, record};
+use crate::error::{Fault, Rule};
+use crate::kernels::{self, volume};
+use crate::numerics::OutputStage;
+
+record! {
+    /// Parameters of [`FullyConnectedI8`].
+    pub struct FullyConnectedI8Params {
+        /// Number of rows: of pixels, for a 1x1 convolution.
+        pub rows: u32,
+        /// Elements of one input row.
+        pub depth: u32,
+        /// Elements of one output row.
+        pub outputs: u32,
+        /// Zero point of the output.
+        pub output_zero_point: i32,
+        /// Smallest output value: the fused activation.
+        pub low: i32,
+        /// Largest output value: the fused activation.
+        pub high: i32,
+        /// `[outputs][depth]`.
+        pub weights: Blob<i8>,
+        /// `[outputs]`: bias - input zero point * (sum of the output's weights).
+        pub bias: Blob<i32>,
+        /// `[outputs]`: input scale * weight scale / output scale.
+        pub multipliers: Blob<f32>,
+    }
+}
+
+record! {
+    /// Parameters of [`FullyConnectedF32`].
+    pub struct FullyConnectedF32Params {
+        /// Number of rows: of pixels, for a 1x1 convolution.
+        pub rows: u32,
+        /// Elements of one input row.
+        pub depth: u32,
+        /// Elements of one output row.
+        pub outputs: u32,
+        /// Smallest output value: the fused activation.
+        pub low: f32,
+        /// Largest output value: the fused activation.
+        pub high: f32,
+        /// `[depth][outputs]`.
+        pub weights: Blob<f32>,
+        /// `[outputs]`.
+        pub bias: Blob<f32>,
+    }
+}
+
+/// Int8 matrix product with a fused rescale and activation.
+#[derive(Debug)]
+pub struct FullyConnectedI8;
+
+impl Operator for FullyConnectedI8 {
+    type Params = FullyConnectedI8Params;
+
+    fn check(check: &Check<'_>, p: &FullyConnectedI8Params) -> Result<(), Rule> {
+        check.arity(1)?;
+        check.expect_input(0, DataType::I8, volume(&[p.rows, p.depth])?)?;
+        check.expect_output(DataType::I8, volume(&[p.rows, p.outputs])?)?;
+        check.constants(p.weights, volume(&[p.depth, p.outputs])?)?;
+        check.constants(p.bias, u64::from(p.outputs))?;
+        check.multipliers(p.multipliers, u64::from(p.outputs))?;
+        OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Rule::Parameter)?;
+        Ok(())
+    }
+
+    fn run(memory: &mut Memory<'_, '_>, p: &FullyConnectedI8Params) -> Result<(), Fault> {
+        let kernel = kernels::FullyConnectedI8 {
+            depth: p.depth,
+            outputs: p.outputs,
+            weights: memory.constants(p.weights, p.depth * p.outputs)?,
+            bias: memory.constants(p.bias, p.outputs)?,
+            multipliers: memory.constants(p.multipliers, p.outputs)?,
+            stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
+        };
+        let (x, y) = memory.unary(0)?;
+        kernel.run(x, y).ok_or(Fault)
+    }
+
+    fn macs(_: &Check<'_>, p: &FullyConnectedI8Params) -> u64 {
+        u64::from(p.rows) * u64::from(p.depth) * u64::from(p.outputs)
+    }
+}
+
+/// Float matrix product with a fused clamp.
+#[derive(Debug)]
+pub struct FullyConnectedF32;
+
+impl Operator for FullyConnectedF32 {
+    type Params = FullyConnectedF32Params;
+
+    fn check(check: &Check<'_>, p: &FullyConnectedF32Params) -> Result<(), Rule> {
+        check.arity(1)?;
+        check.expect_input(0, DataType::F32, volume(&[p.rows, p.depth])?)?;
+        check.expect_output(DataType::F32, volume(&[p.rows, p.outputs])?)?;
+        check.constants(p.weights, volume(&[p.depth, p.outputs])?)?;
+        check.constants(p.bias, u64::from(p.outputs))?;
+        Ok(())
+    }
+
+    fn run(memory: &mut Memory<'_, '_>, p: &FullyConnectedF32Params) -> Result<(), Fault> {
+        let kernel = kernels::FullyConnectedF32 {
+            depth: p.depth,
+            outputs: p.outputs,
+            weights: memory.constants(p.weights, p.depth * p.outputs)?,
+            bias: memory.constants(p.bias, p.outputs)?,
+            low: p.low,
+            high: p.high,
+        };
+        let (x, y) = memory.unary(0)?;
+        kernel.run(x, y).ok_or(Fault)
+    }
+
+    fn macs(_: &Check<'_>, p: &FullyConnectedF32Params) -> u64 {
+        u64::from(p.rows) * u64::from(p.depth) * u64::from(p.outputs)
+    }
+}

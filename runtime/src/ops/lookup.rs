@@ -1,0 +1,45 @@
+//! Lookup: any function of one byte, as a table that the compiler made.
+
+use super::{Check, Memory, Operator};
+use crate::artifact::{Blob, DataType, record};
+use crate::error::{Fault, Rule};
+
+record! {
+    /// Parameters of [`LookupI8`].
+    pub struct LookupParams {
+        /// 256 bytes: the output for each input byte, taken as unsigned.
+        pub table: Blob<u8>,
+    }
+}
+
+/// A function of one int8 or uint8, byte by byte.
+#[derive(Debug)]
+pub struct LookupI8;
+
+impl Operator for LookupI8 {
+    type Params = LookupParams;
+
+    fn check(check: &Check<'_>, p: &LookupParams) -> Result<(), Rule> {
+        check.arity(1)?;
+        let byte = |dtype| matches!(dtype, DataType::I8 | DataType::U8);
+        let (input, output) = (check.input(0)?, check.output()?);
+        if !byte(input.dtype) || !byte(output.dtype) {
+            return Err(Rule::DataType);
+        }
+        if input.len() != output.len() {
+            return Err(Rule::ShapeMismatch);
+        }
+        check.constants(p.table, 256)?;
+        Ok(())
+    }
+
+    fn run(memory: &mut Memory<'_, '_>, p: &LookupParams) -> Result<(), Fault> {
+        let table = memory.constants(p.table, 256)?;
+        let table = table.first_chunk::<256>().ok_or(Fault)?;
+        let (x, y) = memory.unary::<u8, u8>(0)?;
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = *table.get(usize::from(x)).ok_or(Fault)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! The operators: one small file each, and the one table that lists them.
+//!
+//! An operator is a record of parameters, a check that is run once at load, and a run that the
+//! check makes total. To add one: write its file, add its row to the table below, and lower to it
+//! in the compiler.
+
+mod concat;
+mod conv;
+mod depthwise;
+mod elementwise;
+mod fully_connected;
+mod lookup;
+mod memory;
+mod pad;
+mod pool;
+mod quantize;
+mod softmax;
+mod transpose;
+mod unary;
+
+pub use crate::kernels::{Strides, Window};
+pub use concat::ConcatParams;
+pub use conv::{ConvF32Params, ConvI8Params};
+pub use depthwise::{DepthwiseF32Params, DepthwiseI8Params};
+pub use elementwise::{BinaryF32Params, BinaryI8Params};
+pub use fully_connected::{FullyConnectedF32Params, FullyConnectedI8Params};
+pub use lookup::LookupParams;
+pub use memory::{Check, Memory};
+pub use pad::PadParams;
+pub use pool::{AveragePoolF32Params, AveragePoolI8Params, MaxPoolParams};
+pub use quantize::AffineParams;
+pub use softmax::{SoftmaxF32Params, SoftmaxI8Params};
+pub use transpose::TransposeParams;
+pub use unary::ClampParams;
+
+use crate::artifact::Record;
+use crate::error::{Fault, Rule};
+
+/// A row of the table: the number that stands for the operator in a file, and its name.
+pub trait Registered {
+    /// The operator's code in the artifact; never given to another one.
+    const CODE: u16;
+    /// The operator's name in reports.
+    const NAME: &'static str;
+}
+
+/// A kind of operator.
+pub trait Operator: Registered {
+    /// Its parameters, as stored.
+    type Params: Record;
+
+    /// Checks parameters and tensors so that [`Operator::run`] cannot fail.
+    ///
+    /// # Errors
+    ///
+    /// The rule that is broken.
+    fn check(check: &Check<'_>, params: &Self::Params) -> Result<(), Rule>;
+
+    /// Computes the outputs.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`], only where [`Operator::check`] has overlooked something.
+    fn run(memory: &mut Memory<'_, '_>, params: &Self::Params) -> Result<(), Fault>;
+
+    /// Multiply-accumulates of one run.
+    fn macs(_check: &Check<'_>, _params: &Self::Params) -> u64 {
+        0
+    }
+}
+
+/// The operators that a program links, as a type: see [`crate::operator_set!`].
+pub trait OperatorSet {
+    /// Checks one operator record.
+    ///
+    /// # Errors
+    ///
+    /// The rule that is broken; [`Rule::UnknownOperator`] for an operator outside the set.
+    fn check(check: &Check<'_>) -> Result<(), Rule>;
+
+    /// Runs one operator.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`], never for a record that has passed [`OperatorSet::check`].
+    fn run(memory: &mut Memory<'_, '_>) -> Result<(), Fault>;
+
+    /// Multiply-accumulates of one operator.
+    fn macs(check: &Check<'_>) -> u64;
+
+    /// The name of the operator with that code.
+    fn name(code: u16) -> Option<&'static str>;
+}
+
+/// Defines an operator set: a type that links just the operators that it names.
+///
+/// ```
+/// niwaki::operator_set!(pub struct Mine: FullyConnectedI8, LookupI8);
+/// # fn demo(bytes: &[u8]) -> Result<(), niwaki::LoadError> {
+/// let model = niwaki::Model::<Mine>::new(bytes)?;
+/// # Ok(()) }
+/// ```
+#[macro_export]
+macro_rules! operator_set {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident: $($op:ident),* $(,)?) => {
+        $(#[$meta])*
+        #[derive(Debug)]
+        $vis struct $name;
+
+        impl $crate::OperatorSet for $name {
+            fn check(check: &$crate::ops::Check<'_>) -> Result<(), $crate::Rule> {
+                use $crate::ops::{Operator as _, Registered as _};
+                match check.code() {
+                    $($crate::ops::$op::CODE => {
+                        $crate::ops::$op::check(check, &check.parameters()?)
+                    })*
+                    code => Err($crate::Rule::UnknownOperator(code)),
+                }
+            }
+            fn run(memory: &mut $crate::ops::Memory<'_, '_>) -> Result<(), $crate::Fault> {
+                use $crate::ops::{Operator as _, Registered as _};
+                match memory.code() {
+                    $($crate::ops::$op::CODE => {
+                        let params = memory.parameters()?;
+                        $crate::ops::$op::run(memory, &params)
+                    })*
+                    _ => Err($crate::Fault),
+                }
+            }
+            fn macs(check: &$crate::ops::Check<'_>) -> u64 {
+                use $crate::ops::{Operator as _, Registered as _};
+                match check.code() {
+                    $($crate::ops::$op::CODE => check
+                        .parameters()
+                        .map_or(0, |params| $crate::ops::$op::macs(check, &params)),)*
+                    _ => 0,
+                }
+            }
+            fn name(code: u16) -> Option<&'static str> {
+                use $crate::ops::Registered as _;
+                match code {
+                    $($crate::ops::$op::CODE => Some($crate::ops::$op::NAME),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+macro_rules! operators {
+    ($($(#[$doc:meta])* $code:literal => $module:ident::$op:ident,)*) => {
+        $(
+            pub use $module::$op;
+            impl Registered for $op {
+                const CODE: u16 = $code;
+                const NAME: &'static str = stringify!($op);
+            }
+        )*
+
+        operator_set! {
+            /// Every operator that this crate has.
+            pub struct All: $($op),*
+        }
+
+        /// Code and name of every operator, in the order of the table.
+        pub const TABLE: &[(u16, &str)] = &[$(($code, stringify!($op))),*];
+    };
+}
+
+// The one operator table. Codes are for ever: a released one is never given to another operator.
+operators! {
+    1 => conv::ConvI8,
+    2 => conv::ConvF32,
+    3 => depthwise::DepthwiseConvI8,
+    4 => depthwise::DepthwiseConvF32,
+    5 => fully_connected::FullyConnectedI8,
+    6 => fully_connected::FullyConnectedF32,
+    7 => elementwise::AddI8,
+    8 => elementwise::AddF32,
+    9 => elementwise::MulI8,
+    10 => elementwise::MulF32,
+    11 => pool::MaxPoolI8,
+    12 => pool::MaxPoolF32,
+    13 => pool::AveragePoolI8,
+    14 => pool::AveragePoolF32,
+    15 => softmax::SoftmaxI8,
+    16 => softmax::SoftmaxF32,
+    17 => lookup::LookupI8,
+    18 => unary::ClampF32,
+    19 => unary::SigmoidF32,
+    20 => unary::TanhF32,
+    21 => quantize::QuantizeI8,
+    22 => quantize::DequantizeI8,
+    23 => transpose::Transpose,
+    24 => concat::Concat,
+    25 => pad::Pad,
+}

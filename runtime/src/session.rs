@@ -1,0 +1,221 @@
+//! A model at work in an arena.
+
+use bytemuck::{AnyBitPattern, NoUninit};
+
+use crate::artifact::{DataType, Tensor};
+use crate::error::RunError;
+use crate::model::Model;
+use crate::ops::{All, Memory, OperatorSet};
+
+/// A Rust type that is the element type of a tensor.
+pub trait Element: AnyBitPattern + NoUninit + private::Sealed {
+    /// The tensor's element type.
+    const DTYPE: DataType;
+}
+
+mod private {
+    pub trait Sealed {}
+}
+
+macro_rules! element {
+    ($($ty:ty => $dtype:ident),*) => {$(
+        impl private::Sealed for $ty {}
+        impl Element for $ty {
+            const DTYPE: DataType = DataType::$dtype;
+        }
+    )*};
+}
+element!(i8 => I8, u8 => U8, i32 => I32, f32 => F32);
+
+/// A model and the memory that it runs in.
+///
+/// Inputs lie in the arena and their place is used again during a run: write all of them before
+/// each run. Outputs stay until the next run or the next write to an input.
+#[derive(Debug)]
+pub struct Session<'m, 'a, S: OperatorSet = All> {
+    model: Model<'m, S>,
+    arena: &'a mut [u8],
+}
+
+impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
+    /// Takes a slice of at least [`Model::arena_bytes`] bytes, aligned to [`crate::ALIGNMENT`].
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::ArenaTooSmall`] and [`RunError::ArenaMisaligned`].
+    pub fn new(model: &Model<'m, S>, arena: &'a mut [u8]) -> Result<Self, RunError> {
+        let found = u32::try_from(arena.len()).unwrap_or(u32::MAX);
+        let needed = model.arena_bytes();
+        let arena = arena.get_mut(..needed).ok_or(RunError::ArenaTooSmall {
+            needed: needed as u32,
+            found,
+        })?;
+        if arena.as_ptr().align_offset(crate::ALIGNMENT) != 0 {
+            return Err(RunError::ArenaMisaligned);
+        }
+        Ok(Self {
+            model: *model,
+            arena,
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model<'m, S> {
+        &self.model
+    }
+
+    fn bytes_mut(&mut self, index: usize, tensor: Option<Tensor>) -> Result<&mut [u8], RunError> {
+        let missing = RunError::NoSuchTensor {
+            index: index as u32,
+        };
+        let range = tensor.ok_or(missing)?.range();
+        self.arena.get_mut(range).ok_or(missing)
+    }
+
+    /// The bytes of input `i`, to be written before each run.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::NoSuchTensor`].
+    pub fn input_mut(&mut self, i: usize) -> Result<&mut [u8], RunError> {
+        self.bytes_mut(i, self.model.input(i))
+    }
+
+    /// Input `i` as elements of type `T`.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::NoSuchTensor`], and [`RunError::WrongType`] when `T` is not its type.
+    pub fn input_as<T: Element>(&mut self, i: usize) -> Result<&mut [T], RunError> {
+        let wrong = RunError::WrongType { index: i as u32 };
+        let dtype = self.model.input(i).map(|t| t.dtype);
+        let bytes = self.input_mut(i)?;
+        if dtype != Some(T::DTYPE) {
+            return Err(wrong);
+        }
+        bytemuck::try_cast_slice_mut(bytes).map_err(|_| wrong)
+    }
+
+    /// The bytes of output `i` after a run.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::NoSuchTensor`].
+    pub fn output(&self, i: usize) -> Result<&[u8], RunError> {
+        let missing = RunError::NoSuchTensor { index: i as u32 };
+        let tensor = self.model.output(i).ok_or(missing)?;
+        self.tensor(&tensor).ok_or(missing)
+    }
+
+    /// Output `i` as elements of type `T`.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::NoSuchTensor`], and [`RunError::WrongType`] when `T` is not its type.
+    pub fn output_as<T: Element>(&self, i: usize) -> Result<&[T], RunError> {
+        let wrong = RunError::WrongType { index: i as u32 };
+        let bytes = self.output(i)?;
+        if self.model.output(i).map(|t| t.dtype) != Some(T::DTYPE) {
+            return Err(wrong);
+        }
+        bytemuck::try_cast_slice(bytes).map_err(|_| wrong)
+    }
+
+    fn tensor(&self, tensor: &Tensor) -> Option<&[u8]> {
+        match tensor.storage {
+            crate::artifact::Storage::Arena => self.arena.get(tensor.range()),
+            crate::artifact::Storage::Data => self.model.data().get(tensor.range()),
+        }
+    }
+
+    /// Computes the outputs from the inputs. Neither allocates nor panics.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Internal`] only, which would be a defect of this crate.
+    pub fn run(&mut self) -> Result<(), RunError> {
+        let mut index = 0;
+        for operator in self.model.operators() {
+            S::run(&mut Memory::new(
+                self.model.data(),
+                self.model.tensors(),
+                operator,
+                self.arena,
+            ))
+            .map_err(|_| RunError::Internal { operator: index })?;
+            index += 1;
+        }
+        Ok(())
+    }
+
+    /// Like [`Session::run`], and shows each operator's output as soon as it is there.
+    ///
+    /// The observer gets the operator's index, its output tensor and the output's bytes, which it
+    /// may change: that is how a test holds one layer against a reference apart from the others.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::run`].
+    #[cfg(feature = "digests")]
+    pub fn run_observed(
+        &mut self,
+        observe: &mut dyn FnMut(usize, &Tensor, &mut [u8]),
+    ) -> Result<(), RunError> {
+        for (index, operator) in self.model.operators().enumerate() {
+            let fault = RunError::Internal {
+                operator: index as u32,
+            };
+            let tensors = self.model.tensors();
+            S::run(&mut Memory::new(self.model.data(), tensors, operator, self.arena))
+                .map_err(|_| fault)?;
+            for output in operator.outputs() {
+                let tensor = tensors.get(output).ok_or(fault)?;
+                let bytes = self.arena.get_mut(tensor.range()).ok_or(fault)?;
+                observe(index, &tensor, bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the inputs with the golden values made from `seed`.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::NoSuchTensor`], which a checked model does not give.
+    #[cfg(feature = "digests")]
+    pub fn fill_golden_inputs(&mut self, seed: u32) -> Result<(), RunError> {
+        let mut random = crate::Xorshift32::new(seed);
+        for i in 0..self.model.input_count() {
+            let missing = RunError::NoSuchTensor { index: i as u32 };
+            let port = self.model.input_port(i).ok_or(missing)?;
+            let tensor = self.model.input(i).ok_or(missing)?;
+            crate::fill_golden_input(&mut random, &port, &tensor, self.input_mut(i)?);
+        }
+        Ok(())
+    }
+
+    /// Runs the artifact's golden vector and compares every operator's output with the digests
+    /// that the compiler stored. `Ok(None)` means that all are equal or that the artifact has no
+    /// golden vector; `Ok(Some(i))` that operator `i` is the first to differ.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::run`].
+    #[cfg(feature = "digests")]
+    pub fn self_test(&mut self) -> Result<Option<usize>, RunError> {
+        let section = self.model.golden();
+        let Some(golden) = crate::artifact::Golden::open(section) else {
+            return Ok(None);
+        };
+        self.fill_golden_inputs(golden.seed)?;
+        let mut expected = crate::artifact::Golden::digests(section);
+        let mut first = None;
+        self.run_observed(&mut |index, tensor, bytes| {
+            let same = expected.next() == Some(crate::Digest::of(tensor.dtype, bytes).0);
+            if !same && first.is_none() {
+                first = Some(index);
+            }
+        })?;
+        Ok(first)
+    }
+}
