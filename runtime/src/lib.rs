@@ -46,6 +46,7 @@ mod kernels;
 mod model;
 pub mod numerics;
 pub mod ops;
+mod owned;
 mod session;
 
 #[cfg(feature = "digests")]
@@ -53,6 +54,7 @@ pub use digest::{Digest, Xorshift32, fill_golden_input};
 pub use error::{Fault, LoadError, Rule, RunError, Section};
 pub use model::Model;
 pub use ops::{All, Operator, OperatorSet};
+pub use owned::OwnedModel;
 pub use session::Session;
 
 /// The version of the artifact format that this crate writes, and the newest that it reads.

@@ -42,16 +42,26 @@ impl<'m, S: OperatorSet> Model<'m, S> {
         if bytes.as_ptr().align_offset(crate::ALIGNMENT) != 0 {
             return Err(LoadError::Misaligned);
         }
-        let model = Self {
-            header,
-            file: bytes,
-            operators: PhantomData,
-        };
+        let model = Self::from_checked(header, bytes);
         model.check_tensors()?;
         model.check_interface()?;
         model.check_operators()?;
         model.check_outputs()?;
         Ok(model)
+    }
+
+    /// What the header says, for [`Model::from_checked`].
+    pub(crate) fn header(&self) -> Header {
+        self.header
+    }
+
+    /// The model of `bytes` that [`Model::new`] has accepted before, with the header found then.
+    pub(crate) fn from_checked(header: Header, bytes: &'m [u8]) -> Self {
+        Self {
+            header,
+            file: bytes,
+            operators: PhantomData,
+        }
     }
 
     fn section(&self, section: Section) -> &'m [u8] {

@@ -1,1 +1,12 @@
+//! The niwaki compiler: ONNX models in, one small artifact out; and what checks the artifact
+//! against the original, on every machine that it is made for.
 
+pub mod artifact;
+pub mod compiler;
+pub mod data;
+pub mod graph;
+pub mod homes;
+pub mod import;
+pub mod progress;
+pub mod reference;
+pub mod validate;

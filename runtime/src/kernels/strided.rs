@@ -42,14 +42,14 @@ fn for_each_row<const N: usize>(
     walks: [&Strides; N],
     mut row: impl FnMut([usize; N]) -> Option<()>,
 ) -> Option<()> {
-    let dims = walks.first()?.dims;
+    let [outer @ .., _] = &walks.first()?.dims;
     let mut index = [0u32; MAX_RANK - 1];
     let mut offsets = [0u32; N];
     loop {
         row(offsets.map(|offset| offset as usize))?;
         // Advance like an odometer, from the innermost of the outer dimensions.
         let mut advanced = false;
-        for (d, (i, dim)) in index.iter_mut().zip(dims).enumerate().rev() {
+        for (d, (i, &dim)) in index.iter_mut().zip(outer).enumerate().rev() {
             *i += 1;
             let wraps = *i == dim;
             for (offset, walk) in offsets.iter_mut().zip(walks) {

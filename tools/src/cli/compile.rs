@@ -1,0 +1,132 @@
+//! `niwaki compile`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use niwaki_tools::compiler::calibrate::RangeMethod;
+use niwaki_tools::compiler::{self, Options};
+use niwaki_tools::{data, import, reference};
+
+use super::{dimension, inspect::Summary};
+
+/// Compile an ONNX model into an artifact.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  niwaki compile model.onnx -o model.niwaki --calibrate calibration.npz
+      Quantise a float model to int8; the file holds a few hundred real inputs.
+  niwaki compile model_int8_qdq.onnx -o model.niwaki
+      A model that is quantised already keeps its scales: the bits are onnxruntime's.
+  niwaki compile model.onnx -o model.niwaki --float --dim sequence=128
+      Keep a float model in floats; a symbolic dimension gets a size.
+
+Data: an .npz with one array for each input, by its name, whose first dimension counts the
+samples; or arrays s<k>_in<j>; or a folder of ONNX test_data_set_*.")]
+pub(super) struct Compile {
+    /// The ONNX model.
+    model: PathBuf,
+    /// The artifact to write.
+    #[arg(short, long, value_name = "OUT.niwaki")]
+    output: PathBuf,
+    /// Real inputs, to quantise a float model to int8 with.
+    #[arg(long, value_name = "DATA.npz")]
+    calibrate: Option<PathBuf>,
+    /// Keep a float model in floats.
+    #[arg(long, conflicts_with = "calibrate")]
+    float: bool,
+    /// Size of a symbolic dimension; a symbolic batch is 1 without it.
+    #[arg(long, value_name = "NAME=N", value_parser = dimension)]
+    dim: Vec<(String, usize)>,
+    /// How ranges of activations are found: minmax, percentile, percentile:P, or mse.
+    #[arg(long, value_name = "METHOD", default_value = "minmax", value_parser = range_method)]
+    ranges: RangeMethod,
+    /// Correct biases for the mean error of the quantised weights.
+    #[arg(long)]
+    bias_correction: bool,
+    /// Type of the inputs and outputs of a float model that is quantised here.
+    #[arg(long, value_enum, default_value_t = Io::Float)]
+    io: Io,
+    /// Labels of the first output, one a line, to be kept in the artifact.
+    #[arg(long, value_name = "LABELS.txt")]
+    labels: Option<PathBuf>,
+    /// Leave names of layers and the origin out: smaller, and harder to look into.
+    #[arg(long)]
+    strip: bool,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Io {
+    /// As the model has them.
+    Float,
+    /// Integers, with the scale in the artifact.
+    Int8,
+}
+
+fn range_method(text: &str) -> Result<RangeMethod, String> {
+    match text.split_once(':') {
+        None if text == "minmax" => Ok(RangeMethod::MinMax),
+        None if text == "mse" => Ok(RangeMethod::Mse),
+        None if text == "percentile" => Ok(RangeMethod::Percentile(99.99)),
+        Some(("percentile", percent)) => match percent.parse() {
+            Ok(percent) if (50.0..=100.0).contains(&percent) => Ok(RangeMethod::Percentile(percent)),
+            _ => Err(format!("`{percent}` is not a percentage from 50 to 100")),
+        },
+        _ => Err(format!("`{text}` is none of minmax, percentile, percentile:P and mse")),
+    }
+}
+
+impl Compile {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let imported = import::import(&self.model, &self.dim.iter().cloned().collect())?;
+        let calibration = match &self.calibrate {
+            None => None,
+            Some(path) => {
+                let slots = reference::input_slots(&imported.graph)?;
+                Some(data::read_samples(path, &slots, data::Side::Input)?)
+            }
+        };
+        let labels = match &self.labels {
+            None => Vec::new(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?;
+                text.lines().map(|line| line.trim().to_owned()).collect()
+            }
+        };
+        let count = imported.graph.outputs.first().map(|&id| {
+            let shape = imported.graph.shape(id);
+            shape.last().copied().unwrap_or(1)
+        });
+        ensure!(
+            labels.is_empty() || Some(labels.len()) == count,
+            "there are {} labels for {} elements of the first output",
+            labels.len(),
+            count.unwrap_or(0)
+        );
+        let options = Options {
+            float: self.float,
+            ranges: self.ranges,
+            bias_correction: self.bias_correction,
+            int8_io: self.io == Io::Int8,
+            strip: self.strip,
+            labels,
+        };
+        let compiled = compiler::compile(&imported, &options, calibration.as_ref())
+            .with_context(|| format!("cannot compile {}", self.model.display()))?;
+        data::write_beside(&self.output, |file| Ok(file.write_all(compiled.bytes())?))?;
+        let artifact = niwaki_tools::artifact::Artifact::from_bytes(compiled.bytes())?;
+        let summary = Summary::of(&artifact)?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&summary)?);
+        } else {
+            println!("{}: {}", self.output.display(), summary.line());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,210 @@
+//! `niwaki inspect`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use niwaki::OperatorSet as _;
+use niwaki::artifact::{Port, Storage, Tensor};
+use niwaki_tools::artifact::{Artifact, onnx_shape};
+use serde::Serialize;
+
+use super::{table, thousands};
+
+/// Show what an artifact holds: inputs, outputs, layers, memory, origin.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  niwaki inspect model.niwaki
+  niwaki inspect model.niwaki --json | jq .arena_bytes")]
+pub(super) struct Inspect {
+    /// The artifact.
+    artifact: PathBuf,
+    /// Print as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What an artifact holds.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    /// Size of the file.
+    file_bytes: usize,
+    /// Activation memory, exactly.
+    arena_bytes: usize,
+    /// Weights, biases, multipliers and tables.
+    weight_bytes: usize,
+    /// Multiply-accumulates of one run.
+    macs: u64,
+    inputs: Vec<PortSummary>,
+    outputs: Vec<PortSummary>,
+    operators: Vec<OperatorSummary>,
+    provenance: serde_json::Value,
+}
+
+#[derive(Debug, Serialize)]
+struct PortSummary {
+    name: String,
+    dtype: &'static str,
+    shape: Vec<usize>,
+    scale: Option<f32>,
+    zero_point: Option<i32>,
+    labels: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct OperatorSummary {
+    kind: &'static str,
+    /// Name of the output in the ONNX model.
+    name: String,
+    inputs: Vec<TensorSummary>,
+    output: TensorSummary,
+    macs: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct TensorSummary {
+    dtype: &'static str,
+    /// Dimensions in ONNX's order.
+    shape: Vec<usize>,
+    /// Dimensions as they lie in memory.
+    memory: Vec<u32>,
+    constant: bool,
+    offset: u32,
+    bytes: usize,
+}
+
+impl TensorSummary {
+    fn of(tensor: &Tensor) -> Self {
+        Self {
+            dtype: tensor.dtype.name(),
+            shape: onnx_shape(tensor),
+            memory: tensor.shape().to_vec(),
+            constant: tensor.storage == Storage::Data,
+            offset: tensor.offset,
+            bytes: tensor.byte_len(),
+        }
+    }
+
+    fn text(&self) -> String {
+        shape_text(self.dtype, &self.shape)
+    }
+}
+
+fn shape_text(dtype: &str, shape: &[usize]) -> String {
+    let dims: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    format!("{dtype} {}", dims.join("x"))
+}
+
+impl Summary {
+    /// Everything about an artifact.
+    pub(super) fn of(artifact: &Artifact) -> Result<Self> {
+        let model = artifact.model()?;
+        let port = |port: Option<Port>, tensor: Option<Tensor>| {
+            let (port, tensor) = (port?, tensor?);
+            let quantized = tensor.scale > 0.0;
+            Some(PortSummary {
+                name: model.text(port.name).to_owned(),
+                dtype: tensor.dtype.name(),
+                shape: onnx_shape(&tensor),
+                scale: quantized.then_some(tensor.scale),
+                zero_point: quantized.then_some(tensor.zero_point),
+                labels: model.text(port.labels).lines().map(str::to_owned).collect(),
+            })
+        };
+        let tensors = model.tensors();
+        let operators: Vec<OperatorSummary> = model
+            .operators()
+            .filter_map(|operator| {
+                let output = tensors.get(operator.output(0)?)?;
+                let inputs = operator.inputs().filter_map(|index| tensors.get(index));
+                Some(OperatorSummary {
+                    kind: niwaki::All::name(operator.header.code)?,
+                    name: model.text(output.name).to_owned(),
+                    inputs: inputs.map(|tensor| TensorSummary::of(&tensor)).collect(),
+                    output: TensorSummary::of(&output),
+                    macs: model.macs(operator),
+                })
+            })
+            .collect();
+        Ok(Self {
+            file_bytes: model.file_bytes(),
+            arena_bytes: model.arena_bytes(),
+            weight_bytes: model.data().len(),
+            macs: operators.iter().map(|operator| operator.macs).sum(),
+            inputs: (0..model.input_count())
+                .filter_map(|i| port(model.input_port(i), model.input(i)))
+                .collect(),
+            outputs: (0..model.output_count())
+                .filter_map(|i| port(model.output_port(i), model.output(i)))
+                .collect(),
+            operators,
+            provenance: serde_json::from_str(model.provenance()).unwrap_or_default(),
+        })
+    }
+
+    /// The figures that people ask for first.
+    pub(super) fn line(&self) -> String {
+        format!(
+            "{} bytes ({} of weights), {} bytes of arena, {} multiply-accumulates, {} operators",
+            thousands(self.file_bytes as u64),
+            thousands(self.weight_bytes as u64),
+            thousands(self.arena_bytes as u64),
+            thousands(self.macs),
+            self.operators.len()
+        )
+    }
+}
+
+/// A name short enough for a table: its end, which tells names of one model apart.
+fn short(name: &str) -> String {
+    const WIDTH: usize = 36;
+    let count = name.chars().count();
+    if count <= WIDTH {
+        return name.to_owned();
+    }
+    let tail: String = name.chars().skip(count - WIDTH + 1).collect();
+    format!("…{tail}")
+}
+
+impl Inspect {
+    pub(super) fn run(self) -> Result<ExitCode> {
+        let artifact = Artifact::read(&self.artifact)?;
+        let summary = Summary::of(&artifact)?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&summary)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        println!("{}: {}", self.artifact.display(), summary.line());
+        for (side, ports) in [("input", &summary.inputs), ("output", &summary.outputs)] {
+            for port in ports {
+                let affine = match (port.scale, port.zero_point) {
+                    (Some(scale), Some(zero)) => format!(", scale {scale}, zero point {zero}"),
+                    _ => String::new(),
+                };
+                let shape = shape_text(port.dtype, &port.shape);
+                println!("{side} `{}`: {shape}{affine}", port.name);
+            }
+        }
+        let mut table = table(&["#", "operator", "output", "shape", "MACs", "arena at"]);
+        for (i, operator) in summary.operators.iter().enumerate() {
+            table.add_row([
+                i.to_string(),
+                operator.kind.to_owned(),
+                short(&operator.name),
+                operator.output.text(),
+                thousands(operator.macs),
+                operator.output.offset.to_string(),
+            ]);
+        }
+        println!("\n{table}");
+        if let Some(object) = summary.provenance.as_object() {
+            println!();
+            for (key, value) in object {
+                println!("{key}: {value}");
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,86 @@
+//! The command line.
+
+mod compile;
+mod inspect;
+mod run;
+mod validate;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Compiles ONNX models into one small file that runs with the same output bits on a host, in a
+/// browser, in Node and on a microcontroller.
+#[derive(Debug, Parser)]
+#[command(name = "niwaki", version, after_help = "\
+Example: quantise a model, look at it, and prove it on three machines
+  niwaki compile model.onnx -o model.niwaki --calibrate calibration.npz
+  niwaki inspect model.niwaki
+  niwaki validate model.niwaki --reference model.onnx --data test.npz --labels test.npz \\
+      --on host,node,qemu:cortex-m4")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Compile an ONNX model into an artifact.
+    Compile(compile::Compile),
+    /// Show what an artifact holds: inputs, outputs, layers, memory, origin.
+    Inspect(inspect::Inspect),
+    /// Run an artifact on this machine.
+    Run(run::Run),
+    /// Hold an artifact against its reference, on several machines.
+    Validate(validate::Validate),
+}
+
+impl Cli {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong, where, and what would help.
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self.command {
+            Command::Compile(command) => command.run(),
+            Command::Inspect(command) => command.run(),
+            Command::Run(command) => command.run(),
+            Command::Validate(command) => command.run(),
+        }
+    }
+}
+
+/// A table without frills.
+fn table(header: &[&str]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table
+        .load_preset(comfy_table::presets::NOTHING)
+        .set_header(header.iter().copied());
+    table
+}
+
+/// `NAME=N`.
+fn dimension(text: &str) -> Result<(String, usize), String> {
+    let (name, size) = text
+        .split_once('=')
+        .ok_or_else(|| format!("`{text}` is not NAME=N, for instance batch=1"))?;
+    match size.parse() {
+        Ok(size) if size > 0 => Ok((name.to_owned(), size)),
+        _ => Err(format!("`{size}` is not a size of at least 1")),
+    }
+}
+
+/// A number with its thousands apart.
+fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

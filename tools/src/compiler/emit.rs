@@ -1,0 +1,159 @@
+//! The artifact's bytes.
+
+use niwaki::artifact::{
+    Golden, Header, Port, Record, Storage, Text,
+};
+use niwaki::{Model, Section, Session};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::plan::Plan;
+use super::select::Selected;
+
+/// Seed of every golden vector.
+const GOLDEN_SEED: u32 = 0x6e69_7761;
+
+/// What goes into an artifact beside operators and weights.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// Names, labels and provenance are left out.
+    pub strip: bool,
+    /// Smallest and largest value of each input, and then of each output.
+    pub ranges: Vec<(f32, f32)>,
+    /// Labels of output 0.
+    pub labels: Vec<String>,
+    /// Where the model came from, as JSON.
+    pub provenance: String,
+}
+
+/// Text under construction.
+#[derive(Default)]
+struct Strings(String);
+
+impl Strings {
+    fn add(&mut self, text: &str) -> Text {
+        if text.is_empty() {
+            return Text::EMPTY;
+        }
+        let offset = self.0.find(text).unwrap_or_else(|| {
+            self.0.push_str(text);
+            self.0.len() - text.len()
+        });
+        Text {
+            offset: offset as u32,
+            len: text.len() as u32,
+        }
+    }
+}
+
+fn words(record: &impl Record, bytes: &mut Vec<u8>) {
+    record.write(&mut |word| bytes.extend(word.to_le_bytes()));
+}
+
+/// Serialises the artifact, runs its golden vector once to store the digests, and gives the
+/// bytes as words, aligned as a model has to be.
+///
+/// # Errors
+///
+/// When the runtime refuses what was written: a defect of the compiler.
+pub fn emit(selected: &Selected, plan: &Plan, extras: &Extras) -> Result<Vec<u32>> {
+    let without = serialise(selected, plan, extras, &[])?;
+    let digests = golden_digests(&without).context("the compiled model does not run")?;
+    serialise(selected, plan, extras, &digests)
+}
+
+fn golden_digests(artifact: &[u32]) -> Result<Vec<u64>> {
+    let model: Model<'_> = Model::new(niwaki::as_bytes(artifact))?;
+    let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];
+    let mut session = Session::new(&model, niwaki::as_bytes_mut(&mut arena))?;
+    session.fill_golden_inputs(GOLDEN_SEED)?;
+    let mut digests = Vec::new();
+    session.run_observed(&mut |_, tensor, bytes| {
+        digests.push(niwaki::Digest::of(tensor.dtype, bytes).0);
+    })?;
+    Ok(digests)
+}
+
+fn serialise(
+    selected: &Selected,
+    plan: &Plan,
+    extras: &Extras,
+    digests: &[u64],
+) -> Result<Vec<u32>> {
+    let builder = &selected.builder;
+    let mut strings = Strings::default();
+    let name = |strings: &mut Strings, text: &str| match extras.strip {
+        true => Text::EMPTY,
+        false => strings.add(text),
+    };
+
+    let mut interface = Vec::new();
+    for (i, (tensor, port)) in selected.inputs.iter().chain(&selected.outputs).enumerate() {
+        let (low, high) = extras.ranges.get(i).copied().unwrap_or((0.0, 1.0));
+        let labels = match i == selected.inputs.len() {
+            true => extras.labels.join("\n"),
+            false => String::new(),
+        };
+        let port = Port {
+            tensor: *tensor as u32,
+            low,
+            high,
+            // Ports keep their names: callers find them by name.
+            name: strings.add(port),
+            labels: strings.add(&labels),
+            preprocessing: Text::EMPTY,
+        };
+        words(&port, &mut interface);
+    }
+    let mut tensors = Vec::new();
+    for (tensor, &offset) in builder.tensors.iter().zip(&plan.offsets) {
+        let mut record = tensor.record();
+        record.name = name(&mut strings, &tensor.name);
+        record.offset = offset as u32;
+        if let Some(data) = tensor.data {
+            record.storage = Storage::Data;
+            record.offset = data;
+        }
+        words(&record, &mut tensors);
+    }
+    let tensor_count = builder.tensors.len();
+    ensure!(
+        u16::try_from(tensor_count).is_ok(),
+        "the model has {tensor_count} tensors; 65535 are supported"
+    );
+    let records = builder.operators.iter().flat_map(|operator| &operator.record);
+    let operators: Vec<u8> = records.flat_map(|word| word.to_le_bytes()).collect();
+    let mut golden = Vec::new();
+    if !digests.is_empty() {
+        let seed = GOLDEN_SEED;
+        words(&Golden { seed, reserved: 0 }, &mut golden);
+        golden.extend(digests.iter().flat_map(|digest| digest.to_le_bytes()));
+    }
+    let provenance = if extras.strip { "" } else { &extras.provenance };
+
+    let sections: [&[u8]; 7] = [
+        &tensors,
+        &operators,
+        &builder.data,
+        &interface,
+        &golden,
+        strings.0.as_bytes(),
+        provenance.as_bytes(),
+    ];
+    let mut file = vec![0u8; Header::BYTES];
+    let mut header = Header::new();
+    for (section, bytes) in Section::ALL.into_iter().zip(sections) {
+        file.resize(file.len().next_multiple_of(16), 0);
+        header.sections[section as usize] = [file.len() as u32, bytes.len() as u32];
+        file.extend(bytes);
+    }
+    file.resize(file.len().next_multiple_of(16), 0);
+    header.file_bytes = u32::try_from(file.len()).context("the artifact exceeds 4 GiB")?;
+    header.arena_bytes = u32::try_from(plan.arena_bytes).context("the arena exceeds 4 GiB")?;
+    header.operator_count = builder.operators.len() as u32;
+    header.input_count = selected.inputs.len() as u32;
+    header.output_count = selected.outputs.len() as u32;
+    header.seal(&mut file);
+    let words = file.as_chunks::<4>().0;
+    Ok(words.iter().map(|word| u32::from_le_bytes(*word)).collect())
+}

@@ -1,0 +1,159 @@
+//! The compiler: a graph in, an artifact out, in passes that stand alone.
+//!
+//! import → [`fold`] → [`calibrate`] and [`quantize`] → [`select`] (with [`builder`]) → [`plan`]
+//! → [`emit`].
+
+pub mod builder;
+pub mod calibrate;
+pub mod emit;
+pub mod fold;
+pub mod plan;
+pub mod quantize;
+pub mod select;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde::Serialize;
+
+use crate::data::Samples;
+use crate::graph::{DataType, Graph, Op};
+use crate::import::Imported;
+use calibrate::RangeMethod;
+
+/// How to compile.
+#[derive(Clone, Debug, Serialize)]
+pub struct Options {
+    /// Keep a float model in floats.
+    pub float: bool,
+    /// How ranges of activations are found in calibration.
+    pub ranges: RangeMethod,
+    /// Correct biases for the mean error of quantised weights.
+    pub bias_correction: bool,
+    /// Make the inputs and outputs of a model that is quantised here int8 as well.
+    pub int8_io: bool,
+    /// Leave names, labels and provenance out.
+    pub strip: bool,
+    /// Labels of output 0.
+    pub labels: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            float: false,
+            ranges: RangeMethod::MinMax,
+            bias_correction: false,
+            int8_io: false,
+            strip: false,
+            labels: Vec::new(),
+        }
+    }
+}
+
+/// A compiled model.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The artifact, as words so that it is aligned.
+    pub artifact: Vec<u32>,
+}
+
+impl Compiled {
+    /// The artifact's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        niwaki::as_bytes(&self.artifact)
+    }
+}
+
+/// True when the graph has QuantizeLinear or DequantizeLinear.
+pub fn is_quantized(graph: &Graph) -> bool {
+    let quantized = |op: &Op| matches!(op, Op::Quantize(_) | Op::Dequantize(_));
+    graph.nodes.iter().any(|node| quantized(&node.op))
+}
+
+/// Compiles an imported model. `calibration` are samples of its inputs, real ones.
+///
+/// # Errors
+///
+/// Names the layer that cannot be compiled, and what would be accepted.
+pub fn compile(
+    imported: &Imported,
+    options: &Options,
+    calibration: Option<&Samples>,
+) -> Result<Compiled> {
+    let mut graph = imported.graph.clone();
+    fold::fold_affine(&mut graph);
+    let quantized = is_quantized(&graph);
+    let mut ranges = Vec::new();
+    if quantized {
+        ensure!(
+            calibration.is_none() && !options.float,
+            "the model is quantised already (it has QuantizeLinear nodes): leave --calibrate and --float out"
+        );
+    } else if let Some(calibration) = calibration {
+        ensure!(
+            !options.float,
+            "--calibrate and --float exclude each other: the first quantises, the second does not"
+        );
+        let statistics = calibrate::calibrate(&graph, calibration, options)?;
+        ranges = graph
+            .inputs
+            .iter()
+            .map(|id| statistics.range(*id).unwrap_or((0.0, 1.0)))
+            .collect();
+        graph = quantize::quantize(&graph, &statistics, options)?;
+    } else if !options.float {
+        bail!(
+            "the model is a float model: give --calibrate DATA.npz (a few hundred real inputs) to quantise it to int8, or --float to keep it in floats"
+        );
+    }
+    let selected = select::select(&graph)?;
+    let plan = plan::plan(&selected.builder, &tensors(&selected.inputs), &tensors(&selected.outputs));
+    let extras = emit::Extras {
+        strip: options.strip,
+        ranges,
+        labels: options.labels.clone(),
+        provenance: provenance(imported, options, quantized, calibration)?,
+    };
+    let artifact = emit::emit(&selected, &plan, &extras).context("cannot write the artifact")?;
+    Ok(Compiled { artifact })
+}
+
+fn tensors(ports: &[(usize, String)]) -> Vec<usize> {
+    ports.iter().map(|(tensor, _)| *tensor).collect()
+}
+
+/// Where an artifact came from, for whoever finds it later.
+fn provenance(
+    imported: &Imported,
+    options: &Options,
+    quantized: bool,
+    calibration: Option<&Samples>,
+) -> Result<String> {
+    let arithmetic = match (quantized, calibration) {
+        (true, _) => "int8, as the source is quantised",
+        (false, Some(_)) => "int8, quantised after training",
+        (false, None) => "float32",
+    };
+    let json = serde_json::json!({
+        "niwaki": env!("CARGO_PKG_VERSION"),
+        "source": {
+            "sha256": imported.sha256,
+            "producer": imported.producer,
+            "opset": imported.opset,
+        },
+        "arithmetic": arithmetic,
+        "calibration_samples": calibration.map_or(0, |samples| samples.samples.len()),
+        "settings": options,
+    });
+    Ok(serde_json::to_string(&json)?)
+}
+
+/// The stored type of a graph's input or output.
+pub fn stored_type(dtype: DataType) -> Result<niwaki::artifact::DataType> {
+    Ok(match dtype {
+        DataType::F32 => niwaki::artifact::DataType::F32,
+        DataType::I8 => niwaki::artifact::DataType::I8,
+        DataType::U8 => niwaki::artifact::DataType::U8,
+        DataType::I32 => niwaki::artifact::DataType::I32,
+        other => bail!("{} is not supported", other.name()),
+    })
+}

@@ -1,0 +1,678 @@
+//! Chooses the runtime's operators for a graph, from the outputs back.
+//!
+//! A value is asked for either as floats or as int8. Asked for as the output of a
+//! QuantizeLinear, an operation whose inputs come from DequantizeLinear is done in integers
+//! where the runtime can; in every other case the graph is followed step by step in f32.
+
+use std::collections::HashMap;
+
+use anyhow::{Result, ensure};
+use ndarray::{ArrayD, Axis, IxDyn};
+use niwaki::artifact::DataType as Stored;
+use niwaki::numerics::{OutputStage, clamp_f32, dequantize, sigmoid, tanh};
+
+use super::builder::{Builder, Int8Output, Int8Weights, Label, View};
+use crate::graph::{Constant, DataType, Graph, Node, Op, Quantization, ValueId};
+
+/// Inputs and outputs of the model, as tensors of the builder.
+#[derive(Debug)]
+pub struct Selected {
+    /// The artifact under construction.
+    pub builder: Builder,
+    /// Tensor and name of each input.
+    pub inputs: Vec<(usize, String)>,
+    /// Tensor and name of each output.
+    pub outputs: Vec<(usize, String)>,
+}
+
+/// Chooses operators for the whole graph.
+///
+/// # Errors
+///
+/// Names the layer that has no implementation or whose sums could overflow.
+pub fn select(graph: &Graph) -> Result<Selected> {
+    let mut selector = Selector {
+        graph,
+        producers: graph.producers(),
+        uses: graph.use_counts(),
+        builder: Builder::default(),
+        floats: HashMap::new(),
+        integers: HashMap::new(),
+    };
+    let mut inputs = Vec::new();
+    for &id in &graph.inputs {
+        inputs.push((selector.input(id)?, graph.values[id].name.clone()));
+    }
+    let mut outputs: Vec<(usize, String)> = Vec::new();
+    for (&id, name) in graph.outputs.iter().zip(&graph.output_names) {
+        let taken: Vec<usize> = inputs.iter().chain(&outputs).map(|(tensor, _)| *tensor).collect();
+        outputs.push((selector.output(id, &taken)?, name.clone()));
+    }
+    Ok(Selected {
+        builder: selector.builder,
+        inputs,
+        outputs,
+    })
+}
+
+struct Selector<'g> {
+    graph: &'g Graph,
+    producers: Vec<Option<usize>>,
+    uses: Vec<usize>,
+    builder: Builder,
+    /// Values that lie in memory as floats.
+    floats: HashMap<ValueId, View>,
+    /// Integer values that lie in memory as int8 (uint8 ones 128 lower).
+    integers: HashMap<ValueId, View>,
+}
+
+/// A float value that int8 stand for exactly.
+struct Int8View {
+    view: View,
+    affine: (f32, i32),
+}
+
+/// A function of one float.
+#[derive(Clone, Copy)]
+enum Unary {
+    Clamp(f32, f32),
+    Sigmoid,
+    Tanh,
+}
+
+impl Unary {
+    fn of(op: &Op) -> Option<Self> {
+        match op {
+            Op::Clamp { low, high } => Some(Self::Clamp(*low, *high)),
+            Op::Sigmoid => Some(Self::Sigmoid),
+            Op::Tanh => Some(Self::Tanh),
+            _ => None,
+        }
+    }
+
+    fn apply(self, x: f32) -> f32 {
+        match self {
+            Self::Clamp(low, high) => clamp_f32(x, low, high),
+            Self::Sigmoid => sigmoid(x),
+            Self::Tanh => tanh(x),
+        }
+    }
+}
+
+/// A byte table that turns int8 into uint8 or back: the other sign, the same order.
+fn sign_table() -> [u8; 256] {
+    std::array::from_fn(|i| i as u8 ^ 0x80)
+}
+
+impl<'g> Selector<'g> {
+    fn label(&self, id: ValueId) -> Label {
+        Label {
+            name: self.graph.values[id].name.clone(),
+            value: Some(id),
+            affine: None,
+        }
+    }
+
+    fn node(&self, id: ValueId) -> Option<&'g Node> {
+        self.producers[id].map(|index| &self.graph.nodes[index])
+    }
+
+    /// The node that computes `id`, if nothing else reads the result.
+    fn sole_node(&self, id: ValueId) -> Option<&'g Node> {
+        self.node(id).filter(|_| self.uses[id] == 1)
+    }
+
+    fn shape(&self, id: ValueId) -> &'g [usize] {
+        &self.graph.values[id].shape
+    }
+
+    fn input(&mut self, id: ValueId) -> Result<usize> {
+        let value = &self.graph.values[id];
+        let mut label = self.label(id);
+        // How readers take the bytes is how the input is quantised.
+        let reader = self.graph.nodes.iter().find_map(|node| match &node.op {
+            Op::Dequantize(q) if self.reads_through(node.inputs[0], id) => Some(q),
+            _ => None,
+        });
+        label.affine = reader.and_then(Quantization::as_int8);
+        match value.dtype {
+            DataType::F32 => {
+                let view = self.builder.port(label, Stored::F32, &value.shape);
+                self.floats.insert(id, view.clone());
+                Ok(view.tensor)
+            }
+            DataType::I8 => {
+                let view = self.builder.port(label, Stored::I8, &value.shape);
+                self.integers.insert(id, view.clone());
+                Ok(view.tensor)
+            }
+            DataType::U8 => {
+                let name = format!("{}.int8", label.name);
+                let inner = Label { name, ..label.clone() };
+                label.affine = label.affine.map(|(scale, zero_point)| (scale, zero_point + 128));
+                let port = self.builder.port(label, Stored::U8, &value.shape);
+                let view = self.builder.lookup(&port, &sign_table(), Stored::I8, inner);
+                self.integers.insert(id, view);
+                Ok(port.tensor)
+            }
+            other => anyhow::bail!("input `{}` is {}", value.name, other.name()),
+        }
+    }
+
+    /// Whether `id` is `source`, or `source` with its axes or shape changed.
+    fn reads_through(&self, mut id: ValueId, source: ValueId) -> bool {
+        while id != source {
+            match self.node(id) {
+                Some(node) if matches!(node.op, Op::Reshape | Op::Transpose { .. }) => {
+                    id = node.inputs[0];
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// The tensor of an output: in ONNX's order, of the output's shape, and its own.
+    fn output(&mut self, id: ValueId, taken: &[usize]) -> Result<usize> {
+        let value = &self.graph.values[id];
+        let view = if value.dtype == DataType::F32 {
+            self.float(id)?
+        } else {
+            self.integer(id)?
+        };
+        let view = if value.dtype == DataType::U8 {
+            let mut label = self.label(id);
+            let affine = self.builder.tensors[view.tensor].affine;
+            label.affine = affine.map(|(scale, zero_point)| (scale, zero_point + 128));
+            let view = self.builder.in_onnx_order(&view);
+            self.builder.lookup(&view, &sign_table(), Stored::U8, label)
+        } else {
+            self.builder.in_onnx_order(&view)
+        };
+        let constant = self.builder.tensors[view.tensor].data.is_some();
+        let view = if taken.contains(&view.tensor) || constant {
+            let label = self.label(id);
+            self.builder.copied(&view, label)
+        } else {
+            view
+        };
+        // A reshape is no operator: the record carries the shape that the caller is to see.
+        let tensor = &mut self.builder.tensors[view.tensor];
+        tensor.shape = view.shape;
+        tensor.order = view.order;
+        Ok(view.tensor)
+    }
+
+    /// A value as floats in memory.
+    fn float(&mut self, id: ValueId) -> Result<View> {
+        if let Some(view) = self.floats.get(&id) {
+            return Ok(view.clone());
+        }
+        let view = self.compute_float(id)?;
+        self.floats.insert(id, view.clone());
+        Ok(view)
+    }
+
+    fn compute_float(&mut self, id: ValueId) -> Result<View> {
+        let label = self.label(id);
+        if let Some(constant) = self.constant_float(id) {
+            return Ok(self.builder.constant_f32(label, &constant));
+        }
+        let value = &self.graph.values[id];
+        let Some(node) = self.node(id) else {
+            anyhow::bail!("`{}` is neither constant, input nor computed", value.name);
+        };
+        let whole = (f32::NEG_INFINITY, f32::INFINITY);
+        let shape = value.shape.as_slice();
+        Ok(match &node.op {
+            Op::Clamp { low, high } => {
+                let inner = self.sole_node(node.inputs[0]);
+                let fused = inner.map(|inner| self.clampable(inner, (*low, *high), label.clone()));
+                match fused.transpose()?.flatten() {
+                    Some(view) => view,
+                    None => {
+                        let x = self.float(node.inputs[0])?;
+                        self.builder.clamp_f32(&x, (*low, *high), label)
+                    }
+                }
+            }
+            Op::Conv { .. } | Op::MatMul { .. } | Op::Add | Op::Mul => {
+                let view = self.clampable(node, whole, label)?;
+                view.ok_or_else(|| anyhow::anyhow!("`{}` has no implementation", value.name))?
+            }
+            Op::Sigmoid => {
+                let x = self.float(node.inputs[0])?;
+                self.builder.sigmoid_f32(&x, label)
+            }
+            Op::Tanh => {
+                let x = self.float(node.inputs[0])?;
+                self.builder.tanh_f32(&x, label)
+            }
+            Op::Softmax { axis } => {
+                let x = self.float(node.inputs[0])?;
+                self.builder.softmax_f32(&x, *axis, label)
+            }
+            Op::AveragePool { window, count_include_pad } => {
+                let x = self.float(node.inputs[0])?;
+                self.builder.average_pool_f32(&x, window, *count_include_pad, label, shape)
+            }
+            Op::Dequantize(q) => {
+                let x = self.integer(node.inputs[0])?;
+                self.builder.dequantize(&x, self.per_tensor(q, id)?, label)
+            }
+            op => {
+                let views = self.floats_of(node)?;
+                self.structural(op, &views, label, shape, f32::to_bits)
+            }
+        })
+    }
+
+    fn floats_of(&mut self, node: &Node) -> Result<Vec<View>> {
+        node.inputs.iter().map(|&id| self.float(id)).collect()
+    }
+
+    /// Constant floats: as they are, or as a constant dequantised.
+    fn constant_float(&self, id: ValueId) -> Option<ArrayD<f32>> {
+        if let Some(constant) = self.graph.constant_f32(id) {
+            return Some(constant.clone());
+        }
+        let node = self.node(id)?;
+        let Op::Dequantize(q) = &node.op else {
+            return None;
+        };
+        let constant = self.graph.constant(node.inputs[0])?;
+        let mut values = ArrayD::from_shape_vec(IxDyn(constant.shape()), constant.to_i64()?).ok()?;
+        let mut floats = ArrayD::zeros(values.raw_dim());
+        // One pass for each scale: over the whole tensor, or over one index of the axis.
+        for (i, (&scale, &zero_point)) in q.scale.iter().zip(&q.zero_point).enumerate() {
+            let (mut from, mut to) = (values.view_mut(), floats.view_mut());
+            if let Some(axis) = q.axis {
+                from.slice_axis_inplace(Axis(axis), (i..=i).into());
+                to.slice_axis_inplace(Axis(axis), (i..=i).into());
+            }
+            to.zip_mut_with(&from, |y, &x| *y = (x - i64::from(zero_point)) as f32 * scale);
+        }
+        Some(floats)
+    }
+
+    fn per_tensor(&self, q: &Quantization, id: ValueId) -> Result<(f32, i32)> {
+        q.as_int8().ok_or_else(|| {
+            anyhow::anyhow!(
+                "`{}`: activations of type {} or with several scales are not supported; int8 and uint8 with one scale are",
+                self.graph.values[id].name,
+                q.dtype.name()
+            )
+        })
+    }
+
+    /// Operations that take a clamp in: `None` for others.
+    fn clampable(&mut self, node: &Node, clamp: (f32, f32), label: Label) -> Result<Option<View>> {
+        let shape = self.shape(node.output);
+        let view = match &node.op {
+            Op::Conv { window, group } => {
+                let x = self.float(node.inputs[0])?;
+                let (weights, bias) = self.weights(node)?;
+                let bias = bias.as_ref();
+                self.builder
+                    .conv_f32(&x, window, *group, &weights, bias, clamp, label, shape)?
+            }
+            Op::MatMul { transposed } => {
+                let x = self.float(node.inputs[0])?;
+                let (mut weights, bias) = self.weights(node)?;
+                if *transposed {
+                    weights = weights.reversed_axes().as_standard_layout().into_owned();
+                }
+                let bias = bias.as_ref();
+                self.builder.fully_connected_f32(&x, &weights, bias, clamp, label, shape)
+            }
+            Op::Add | Op::Mul => {
+                let (a, b) = (self.float(node.inputs[0])?, self.float(node.inputs[1])?);
+                let product = matches!(node.op, Op::Mul);
+                self.builder.binary_f32(product, [&a, &b], clamp, label, shape)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(view))
+    }
+
+    /// Float weights and bias, which have to be constant.
+    fn weights(&self, node: &Node) -> Result<(ArrayD<f32>, Option<ArrayD<f32>>)> {
+        let constant = |id: ValueId| {
+            self.constant_float(id).ok_or_else(|| {
+                anyhow::anyhow!(
+                    "node `{}`: weights or bias `{}` are computed at run time; constants are accepted",
+                    node.name,
+                    self.graph.values[id].name
+                )
+            })
+        };
+        let bias = node.inputs.get(2).map(|&id| constant(id)).transpose()?;
+        Ok((constant(node.inputs[1])?, bias))
+    }
+
+    /// Operations that move elements and compute nothing, the same for every type.
+    /// `fill` turns a padding value into the word or byte that stands for it.
+    fn structural(
+        &mut self,
+        op: &Op,
+        views: &[View],
+        label: Label,
+        shape: &[usize],
+        fill: impl Fn(f32) -> u32,
+    ) -> View {
+        match op {
+            Op::Transpose { perm } => self.builder.transposed(&views[0], perm),
+            Op::MaxPool(window) => self.builder.max_pool(&views[0], window, label, shape),
+            Op::Concat { axis } => self.builder.concat(views, *axis, label, shape),
+            Op::Pad { before, value, .. } => {
+                self.builder.pad(&views[0], before, fill(*value), label, shape)
+            }
+            // All that is left; what it is given is what it gives.
+            _ => self.builder.reshaped(&views[0], shape),
+        }
+    }
+
+    /// An integer value as int8 in memory.
+    fn integer(&mut self, id: ValueId) -> Result<View> {
+        if let Some(view) = self.integers.get(&id) {
+            return Ok(view.clone());
+        }
+        let view = self.compute_integer(id)?;
+        self.integers.insert(id, view.clone());
+        Ok(view)
+    }
+
+    fn compute_integer(&mut self, id: ValueId) -> Result<View> {
+        let label = self.label(id);
+        let value = &self.graph.values[id];
+        if let Some(constant) = &value.constant {
+            let array = match constant {
+                Constant::I8(array) => array.clone(),
+                Constant::U8(array) => array.mapv(|v| (v ^ 0x80).cast_signed()),
+                _ => anyhow::bail!("`{}` is {}; int8 and uint8 are supported", value.name, value.dtype.name()),
+            };
+            return Ok(self.builder.constant_i8(label, &array));
+        }
+        let Some(node) = self.node(id) else {
+            anyhow::bail!("`{}` is neither constant, input nor computed", value.name);
+        };
+        if let Op::Quantize(q) = &node.op {
+            let affine = self.per_tensor(q, id)?;
+            let label = Label { affine: Some(affine), ..label };
+            return self.quantized(node.inputs[0], affine, label);
+        }
+        ensure!(
+            matches!(
+                node.op,
+                Op::Reshape | Op::Transpose { .. } | Op::MaxPool(_) | Op::Concat { .. } | Op::Pad { .. }
+            ),
+            "`{}`: this operation on {} is not supported; put it between DequantizeLinear and QuantizeLinear",
+            value.name,
+            value.dtype.name()
+        );
+        let views: Vec<View> = node.inputs.iter().map(|&i| self.integer(i)).collect::<Result<_>>()?;
+        let shift = if value.dtype == DataType::U8 { 0x80 } else { 0 };
+        let fill = |v: f32| (v as i32 as u8 ^ shift).into();
+        Ok(self.structural(&node.op, &views, label, &value.shape, fill))
+    }
+
+    /// The int8 that stand for float value `id`, when there are such: a dequantised tensor, also
+    /// moved or pooled by maximum since.
+    fn exact_int8(&mut self, id: ValueId) -> Result<Option<Int8View>> {
+        let Some(node) = self.node(id) else {
+            return Ok(None);
+        };
+        match &node.op {
+            Op::Dequantize(q) => {
+                let Some(affine) = q.as_int8() else {
+                    return Ok(None);
+                };
+                let view = self.integer(node.inputs[0])?;
+                Ok(Some(Int8View { view, affine }))
+            }
+            Op::Reshape | Op::Transpose { .. } | Op::MaxPool(_) | Op::Pad { .. } => {
+                let Some(inner) = self.exact_int8(node.inputs[0])? else {
+                    return Ok(None);
+                };
+                let (scale, zero_point) = inner.affine;
+                if let Op::Pad { value, .. } = &node.op {
+                    let steps = value / scale;
+                    let stands = steps.fract() == 0.0
+                        && (-128.0..=127.0).contains(&(steps + zero_point as f32))
+                        && steps * scale == *value;
+                    if !stands {
+                        return Ok(None);
+                    }
+                }
+                let label = Label { affine: Some(inner.affine), ..self.label(id) };
+                let shape = self.shape(id);
+                let fill = |v: f32| u32::from(((v / scale) as i32 + zero_point) as u8);
+                let view = self.structural(&node.op, &[inner.view], label, shape, fill);
+                Ok(Some(Int8View { view, affine: inner.affine }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// QuantizeLinear of float value `id`.
+    fn quantized(&mut self, id: ValueId, affine: (f32, i32), label: Label) -> Result<View> {
+        // Functions of one element between the operation and the quantisation, last one first.
+        let mut functions = Vec::new();
+        let mut base = id;
+        while let Some(node) = self.node(base)
+            && let Some(function) = Unary::of(&node.op)
+        {
+            functions.push(function);
+            base = node.inputs[0];
+        }
+        if let Some(int8) = self.exact_int8(base)? {
+            if functions.is_empty() && int8.affine == affine {
+                return Ok(int8.view);
+            }
+            return self.tabulated(&int8, &functions, affine, label);
+        }
+        // The innermost clamps, which belong to the operation, come last in the list.
+        let clamps: Option<Vec<(f32, f32)>> = functions
+            .iter()
+            .map(|function| match function {
+                Unary::Clamp(low, high) => Some((*low, *high)),
+                _ => None,
+            })
+            .collect();
+        let (scale, zero_point) = affine;
+        if let Some(node) = self.node(base)
+            && let Some(clamps) = clamps
+            && let Some(stage) = OutputStage::new(zero_point, -128, 127)
+        {
+            // Rounding keeps order, so clamping the float and clamping its int8 are the same.
+            let mut out = Int8Output { scale, zero_point, low: -128, high: 127 };
+            for (low, high) in clamps.iter().rev() {
+                let (low, high) = (stage.quantize(low / scale), stage.quantize(high / scale));
+                out.low = out.low.clamp(low.into(), high.into());
+                out.high = out.high.clamp(low.into(), high.into());
+            }
+            if let Some(view) = self.in_integers(node, out, label.clone())? {
+                return Ok(view);
+            }
+        }
+        let x = self.float(id)?;
+        Ok(self.builder.quantize(&x, affine, label))
+    }
+
+    /// A table for functions of one dequantised element, quantised again.
+    fn tabulated(
+        &mut self,
+        int8: &Int8View,
+        functions: &[Unary],
+        (scale, zero_point): (f32, i32),
+        label: Label,
+    ) -> Result<View> {
+        let stage = OutputStage::new(zero_point, -128, 127)
+            .ok_or_else(|| anyhow::anyhow!("`{}`: zero point {zero_point} is outside int8", label.name))?;
+        let (from_scale, from_zero_point) = int8.affine;
+        let table = std::array::from_fn(|byte| {
+            let x = dequantize((byte as u8).cast_signed(), from_zero_point, from_scale);
+            let y = functions.iter().rev().fold(x, |x, function| function.apply(x));
+            stage.quantize(y / scale).cast_unsigned()
+        });
+        Ok(self.builder.lookup(&int8.view, &table, Stored::I8, label))
+    }
+
+    /// The operation in integers, if the runtime has it; `None` otherwise.
+    fn in_integers(&mut self, node: &Node, out: Int8Output, label: Label) -> Result<Option<View>> {
+        let shape = self.shape(node.output);
+        let affine = (out.scale, out.zero_point);
+        match &node.op {
+            Op::Conv { window, group } => {
+                let Some(x) = self.exact_int8(node.inputs[0])? else {
+                    return Ok(None);
+                };
+                let bias = node.inputs.get(2).copied();
+                let Some(weights) = self.int8_weights(node.inputs[1], 0, bias, x.affine.0) else {
+                    return Ok(None);
+                };
+                let view = self.builder.conv_i8(
+                    &x.view, x.affine, window, *group, &weights, out, label, shape,
+                )?;
+                Ok(Some(view))
+            }
+            Op::MatMul { .. } => self.product_in_integers(node, node.inputs.get(2).copied(), out, label),
+            Op::Add | Op::Mul => {
+                if matches!(node.op, Op::Add) {
+                    // MatMul and Add are how exporters write a dense layer with a bias.
+                    for (product, bias) in [(0, 1), (1, 0)] {
+                        let inner = self.sole_node(node.inputs[product]);
+                        if let Some(inner) = inner
+                            && matches!(inner.op, Op::MatMul { .. })
+                            && inner.inputs.len() == 2
+                            && self.shape(inner.output) == shape
+                            && let Some(view) = self.product_in_integers(
+                                inner,
+                                Some(node.inputs[bias]),
+                                out,
+                                label.clone(),
+                            )?
+                        {
+                            return Ok(Some(view));
+                        }
+                    }
+                }
+                let a = self.exact_int8(node.inputs[0])?;
+                let b = self.exact_int8(node.inputs[1])?;
+                let (Some(a), Some(b)) = (a, b) else {
+                    return Ok(None);
+                };
+                let product = matches!(node.op, Op::Mul);
+                let operands = [(&a.view, a.affine), (&b.view, b.affine)];
+                Ok(Some(self.builder.binary_i8(product, operands, out, label, shape)))
+            }
+            Op::AveragePool { window, count_include_pad } => {
+                let Some(x) = self.exact_int8(node.inputs[0])? else {
+                    return Ok(None);
+                };
+                let view = self.builder.average_pool_i8(
+                    &x.view, x.affine, window, *count_include_pad, out, label, shape,
+                );
+                Ok(Some(view))
+            }
+            Op::Softmax { axis } if (out.low, out.high) == (-128, 127) => {
+                let Some(x) = self.exact_int8(node.inputs[0])? else {
+                    return Ok(None);
+                };
+                Ok(Some(self.builder.softmax_i8(&x.view, x.affine.0, *axis, affine, label)))
+            }
+            Op::Concat { axis } if (out.low, out.high) == (-128, 127) => {
+                let mut views = Vec::new();
+                for &input in &node.inputs {
+                    let Some(x) = self.exact_int8(input)? else {
+                        return Ok(None);
+                    };
+                    views.push(if x.affine == affine {
+                        x.view
+                    } else {
+                        let name = format!("{}.rescaled", self.graph.values[input].name);
+                        let label = Label { name, value: None, affine: Some(affine) };
+                        self.tabulated(&x, &[], affine, label)?
+                    });
+                }
+                Ok(Some(self.builder.concat(&views, *axis, label, shape)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn product_in_integers(
+        &mut self,
+        node: &Node,
+        bias: Option<ValueId>,
+        out: Int8Output,
+        label: Label,
+    ) -> Result<Option<View>> {
+        let Op::MatMul { transposed } = node.op else {
+            return Ok(None);
+        };
+        let Some(x) = self.exact_int8(node.inputs[0])? else {
+            return Ok(None);
+        };
+        let axis = usize::from(!transposed);
+        let Some(mut weights) = self.int8_weights(node.inputs[1], axis, bias, x.affine.0) else {
+            return Ok(None);
+        };
+        if !transposed {
+            weights.weights = weights.weights.reversed_axes().as_standard_layout().into_owned();
+        }
+        let shape = self.shape(node.output);
+        let view = self.builder.fully_connected_i8(&x.view, x.affine, &weights, out, label, shape)?;
+        Ok(Some(view))
+    }
+
+    /// Symmetric int8 weights with their scales along the output axis, and an int32 bias in
+    /// units of input scale * weight scale; `None` when they are anything else.
+    fn int8_weights(
+        &self,
+        weights: ValueId,
+        axis: usize,
+        bias: Option<ValueId>,
+        input_scale: f32,
+    ) -> Option<Int8Weights> {
+        let node = self.node(weights)?;
+        let Op::Dequantize(q) = &node.op else {
+            return None;
+        };
+        let Constant::I8(array) = self.graph.constant(node.inputs[0])? else {
+            return None;
+        };
+        let channels = array.shape()[axis];
+        let along_output = q.axis.is_none_or(|a| a == axis);
+        if !along_output || q.zero_point.iter().any(|&z| z != 0) {
+            return None;
+        }
+        let spread = |scales: &[f32]| match scales {
+            [one] => vec![*one; channels],
+            all => all.to_vec(),
+        };
+        let scales = spread(&q.scale);
+        let bias = match bias {
+            None => vec![0; channels],
+            Some(id) => {
+                let node = self.node(id)?;
+                let Op::Dequantize(q) = &node.op else {
+                    return None;
+                };
+                let Constant::I32(array) = self.graph.constant(node.inputs[0])? else {
+                    return None;
+                };
+                // Its scale has to be that of the sums, but for how the exporter rounded it.
+                let fits = spread(&q.scale).iter().zip(&scales).all(|(&bias, &weight)| {
+                    let sum = input_scale * weight;
+                    (bias - sum).abs() <= sum * 1e-5
+                });
+                if !fits || array.len() != channels || q.zero_point.iter().any(|&z| z != 0) {
+                    return None;
+                }
+                array.iter().copied().collect()
+            }
+        };
+        Some(Int8Weights { weights: array.clone(), scales, bias })
+    }
+}

@@ -1,0 +1,364 @@
+//! The compiler's own graph: ONNX's meaning and ONNX's axis order, shapes known, constants as
+//! arrays. Passes change it; [`crate::compiler`] turns it into an artifact.
+
+use ndarray::ArrayD;
+
+/// Element type of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DataType {
+    /// IEEE-754 binary32.
+    F32,
+    /// Signed 8-bit integer.
+    I8,
+    /// Unsigned 8-bit integer.
+    U8,
+    /// Signed 32-bit integer.
+    I32,
+    /// Signed 64-bit integer: shapes and axes, constants only.
+    I64,
+    /// Boolean: constants only.
+    Bool,
+}
+
+impl DataType {
+    /// The name that ONNX's documentation uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "float32",
+            Self::I8 => "int8",
+            Self::U8 => "uint8",
+            Self::I32 => "int32",
+            Self::I64 => "int64",
+            Self::Bool => "bool",
+        }
+    }
+}
+
+/// A constant's elements.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Constant {
+    /// float32.
+    F32(ArrayD<f32>),
+    /// int8.
+    I8(ArrayD<i8>),
+    /// uint8.
+    U8(ArrayD<u8>),
+    /// int32.
+    I32(ArrayD<i32>),
+    /// int64.
+    I64(ArrayD<i64>),
+    /// bool.
+    Bool(ArrayD<bool>),
+}
+
+/// Runs the same code on the array inside a [`Constant`], whatever its type.
+#[macro_export]
+macro_rules! with_array {
+    ($constant:expr, $array:ident => $body:expr) => {
+        match $constant {
+            $crate::graph::Constant::F32($array) => $body,
+            $crate::graph::Constant::I8($array) => $body,
+            $crate::graph::Constant::U8($array) => $body,
+            $crate::graph::Constant::I32($array) => $body,
+            $crate::graph::Constant::I64($array) => $body,
+            $crate::graph::Constant::Bool($array) => $body,
+        }
+    };
+}
+
+/// Applies a change of shape to the array inside a [`Constant`] and wraps the result again.
+#[macro_export]
+macro_rules! map_array {
+    ($constant:expr, $array:ident => $body:expr) => {
+        match $constant {
+            $crate::graph::Constant::F32($array) => $crate::graph::Constant::F32($body),
+            $crate::graph::Constant::I8($array) => $crate::graph::Constant::I8($body),
+            $crate::graph::Constant::U8($array) => $crate::graph::Constant::U8($body),
+            $crate::graph::Constant::I32($array) => $crate::graph::Constant::I32($body),
+            $crate::graph::Constant::I64($array) => $crate::graph::Constant::I64($body),
+            $crate::graph::Constant::Bool($array) => $crate::graph::Constant::Bool($body),
+        }
+    };
+}
+
+impl Constant {
+    /// The dimensions.
+    pub fn shape(&self) -> &[usize] {
+        with_array!(self, a => a.shape())
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DataType {
+        match self {
+            Self::F32(_) => DataType::F32,
+            Self::I8(_) => DataType::I8,
+            Self::U8(_) => DataType::U8,
+            Self::I32(_) => DataType::I32,
+            Self::I64(_) => DataType::I64,
+            Self::Bool(_) => DataType::Bool,
+        }
+    }
+
+    /// The floats, if it holds floats.
+    pub fn as_f32(&self) -> Option<&ArrayD<f32>> {
+        match self {
+            Self::F32(a) => Some(a),
+            _ => None,
+        }
+    }
+
+    /// All elements as integers, if it holds integers.
+    pub fn to_i64(&self) -> Option<Vec<i64>> {
+        match self {
+            Self::I8(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
+            Self::U8(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
+            Self::I32(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
+            Self::I64(a) => Some(a.iter().copied().collect()),
+            Self::Bool(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
+            Self::F32(_) => None,
+        }
+    }
+}
+
+/// Index of a value in its graph.
+pub type ValueId = usize;
+
+/// A tensor of the graph: constant, input, or some node's output.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// Name in the ONNX model.
+    pub name: String,
+    /// Element type.
+    pub dtype: DataType,
+    /// Dimensions, ONNX's order.
+    pub shape: Vec<usize>,
+    /// The elements, when they are known.
+    pub constant: Option<Constant>,
+}
+
+/// Scale and zero point of a quantised tensor, for the whole tensor or along one axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantization {
+    /// Real value of one step; one for the tensor, or one for each index of `axis`.
+    pub scale: Vec<f32>,
+    /// The quantised value that means 0, as many as scales.
+    pub zero_point: Vec<i32>,
+    /// The axis of per-channel quantisation.
+    pub axis: Option<usize>,
+    /// Element type of the quantised tensor.
+    pub dtype: DataType,
+}
+
+impl Quantization {
+    /// One scale and zero point for a whole int8 tensor.
+    pub fn per_tensor(scale: f32, zero_point: i32) -> Self {
+        Self {
+            scale: vec![scale],
+            zero_point: vec![zero_point],
+            axis: None,
+            dtype: DataType::I8,
+        }
+    }
+
+    /// Scale and zero point of the int8 tensor that the runtime keeps: uint8 is stored as int8,
+    /// 128 lower. `None` when there are several, or for another type.
+    pub fn as_int8(&self) -> Option<(f32, i32)> {
+        let shift = match self.dtype {
+            DataType::I8 => 0,
+            DataType::U8 => 128,
+            _ => return None,
+        };
+        match (self.scale.as_slice(), self.zero_point.as_slice()) {
+            ([scale], [zero_point]) => Some((*scale, zero_point - shift)),
+            _ => None,
+        }
+    }
+}
+
+/// Window of a convolution or pool, spatial axes in ONNX's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WindowAttributes {
+    /// Kernel size.
+    pub kernel: Vec<usize>,
+    /// Steps from one output to the next.
+    pub strides: Vec<usize>,
+    /// Steps from one kernel element to the next.
+    pub dilations: Vec<usize>,
+    /// Padding before each axis.
+    pub pads_begin: Vec<usize>,
+    /// Padding behind each axis.
+    pub pads_end: Vec<usize>,
+}
+
+/// What a node computes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Convolution: input, weights `[out][in / group][kernel…]`, optional bias `[out]`.
+    Conv {
+        /// Geometry.
+        window: WindowAttributes,
+        /// Number of groups.
+        group: usize,
+    },
+    /// Product with a matrix on the right: input `[…][k]`, weights, optional bias `[n]`.
+    MatMul {
+        /// Weights are `[n][k]` instead of `[k][n]`.
+        transposed: bool,
+    },
+    /// Sum, broadcasting.
+    Add,
+    /// Product, broadcasting.
+    Mul,
+    /// Relu and Clip.
+    Clamp {
+        /// Smallest output.
+        low: f32,
+        /// Largest output.
+        high: f32,
+    },
+    /// Logistic function.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Softmax along an axis.
+    Softmax {
+        /// The axis.
+        axis: usize,
+    },
+    /// Largest value under a window.
+    MaxPool(WindowAttributes),
+    /// Average under a window.
+    AveragePool {
+        /// Geometry.
+        window: WindowAttributes,
+        /// Padding counts as zeros.
+        count_include_pad: bool,
+    },
+    /// The same elements in ONNX's order under another shape.
+    Reshape,
+    /// Axes in another order.
+    Transpose {
+        /// Axis of the input for each axis of the output.
+        perm: Vec<usize>,
+    },
+    /// Inputs one behind the other.
+    Concat {
+        /// The axis.
+        axis: usize,
+    },
+    /// Constant padding.
+    Pad {
+        /// Elements before each axis.
+        before: Vec<usize>,
+        /// Elements behind each axis.
+        after: Vec<usize>,
+        /// The padding, in the element type's own unit.
+        value: f32,
+    },
+    /// QuantizeLinear.
+    Quantize(Quantization),
+    /// DequantizeLinear.
+    Dequantize(Quantization),
+}
+
+/// One operation.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Name in the ONNX model, for messages.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Its inputs.
+    pub inputs: Vec<ValueId>,
+    /// Its output.
+    pub output: ValueId,
+}
+
+/// A model: nodes in an order in which each comes behind those that it needs.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    /// All tensors.
+    pub values: Vec<Value>,
+    /// All operations, in execution order.
+    pub nodes: Vec<Node>,
+    /// Inputs, in the model's order.
+    pub inputs: Vec<ValueId>,
+    /// Outputs, in the model's order.
+    pub outputs: Vec<ValueId>,
+    /// Their names: a value may be an output under another name than its own.
+    pub output_names: Vec<String>,
+}
+
+impl Graph {
+    /// Adds a value that a node or the caller gives.
+    pub fn add_value(&mut self, name: impl Into<String>, dtype: DataType, shape: Vec<usize>) -> ValueId {
+        self.values.push(Value {
+            name: name.into(),
+            dtype,
+            shape,
+            constant: None,
+        });
+        self.values.len() - 1
+    }
+
+    /// Adds a constant.
+    pub fn add_constant(&mut self, name: impl Into<String>, constant: Constant) -> ValueId {
+        self.values.push(Value {
+            name: name.into(),
+            dtype: constant.dtype(),
+            shape: constant.shape().to_vec(),
+            constant: Some(constant),
+        });
+        self.values.len() - 1
+    }
+
+    /// The constant elements of a value.
+    pub fn constant(&self, id: ValueId) -> Option<&Constant> {
+        self.values[id].constant.as_ref()
+    }
+
+    /// The constant floats of a value.
+    pub fn constant_f32(&self, id: ValueId) -> Option<&ArrayD<f32>> {
+        self.constant(id)?.as_f32()
+    }
+
+    /// The dimensions of a value.
+    pub fn shape(&self, id: ValueId) -> &[usize] {
+        &self.values[id].shape
+    }
+
+    /// For each value, the index of the node that computes it.
+    pub fn producers(&self) -> Vec<Option<usize>> {
+        let mut producers = vec![None; self.values.len()];
+        for (index, node) in self.nodes.iter().enumerate() {
+            producers[node.output] = Some(index);
+        }
+        producers
+    }
+
+    /// For each value, how often it is used; an output of the model counts as a use.
+    pub fn use_counts(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.values.len()];
+        let read = self.nodes.iter().flat_map(|node| &node.inputs);
+        for &id in read.chain(&self.outputs) {
+            uses[id] += 1;
+        }
+        uses
+    }
+
+    /// Removes nodes whose outputs nobody uses.
+    pub fn remove_dead_nodes(&mut self) {
+        let mut live = vec![false; self.values.len()];
+        for &id in &self.outputs {
+            live[id] = true;
+        }
+        for node in self.nodes.iter().rev() {
+            if live[node.output] {
+                for &input in &node.inputs {
+                    live[input] = true;
+                }
+            }
+        }
+        self.nodes.retain(|node| live[node.output]);
+    }
+}

@@ -1,0 +1,127 @@
+//! Attributes of an ONNX node.
+
+use anyhow::{Result, bail, ensure};
+use tract_onnx::pb;
+
+use super::Context;
+use crate::graph::WindowAttributes;
+
+impl Context<'_> {
+    /// The attribute of that name.
+    pub(super) fn attribute(&self, name: &str) -> Option<&pb::AttributeProto> {
+        self.node.attribute.iter().find(|a| a.name == name)
+    }
+
+    pub(super) fn int(&self, name: &str, default: i64) -> i64 {
+        self.attribute(name).map_or(default, |a| a.i)
+    }
+
+    pub(super) fn float(&self, name: &str, default: f32) -> f32 {
+        self.attribute(name).map_or(default, |a| a.f)
+    }
+
+    pub(super) fn ints(&self, name: &str) -> Option<Vec<i64>> {
+        self.attribute(name).map(|a| a.ints.clone())
+    }
+
+    pub(super) fn string(&self, name: &str) -> Option<String> {
+        self.attribute(name)
+            .map(|a| String::from_utf8_lossy(&a.s).into_owned())
+    }
+
+    /// Refuses attributes that this importer does not know: what they mean would be lost.
+    pub(super) fn only_attributes(&self, known: &[&str]) -> Result<()> {
+        for attribute in &self.node.attribute {
+            ensure!(
+                known.contains(&attribute.name.as_str()),
+                "attribute `{}` is not supported; accepted: {}",
+                attribute.name,
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            );
+        }
+        Ok(())
+    }
+
+    /// Non-negative sizes, one for each spatial axis.
+    fn sizes(&self, name: &str, axes: usize, default: usize) -> Result<Vec<usize>> {
+        let Some(values) = self.ints(name) else {
+            return Ok(vec![default; axes]);
+        };
+        ensure!(
+            values.len() == axes,
+            "attribute `{name}` has {} values for {axes} axes",
+            values.len()
+        );
+        values
+            .iter()
+            .map(|&v| match usize::try_from(v) {
+                Ok(v) if v >= default => Ok(v),
+                _ => bail!("attribute `{name}` is {values:?}; values of at least {default} are accepted"),
+            })
+            .collect()
+    }
+
+    /// The window of a convolution or pool over `spatial` axes, and its output's sizes, by
+    /// ONNX's rules for `auto_pad` and `ceil_mode`.
+    pub(super) fn window(
+        &self,
+        spatial: &[usize],
+        kernel: Vec<usize>,
+    ) -> Result<(WindowAttributes, Vec<usize>)> {
+        let axes = spatial.len();
+        ensure!(
+            (1..=2).contains(&axes),
+            "{axes} spatial axes are not supported, one and two are"
+        );
+        ensure!(
+            kernel.len() == axes && !kernel.contains(&0),
+            "kernel {kernel:?} does not fit {axes} spatial axes"
+        );
+        let strides = self.sizes("strides", axes, 1)?;
+        let dilations = self.sizes("dilations", axes, 1)?;
+        let pads = self.sizes("pads", 2 * axes, 0)?;
+        let ceil = self.int("ceil_mode", 0) != 0;
+        let auto_pad = self.string("auto_pad").unwrap_or_else(|| "NOTSET".into());
+        let mut window = WindowAttributes {
+            kernel,
+            strides,
+            dilations,
+            pads_begin: pads[..axes].to_vec(),
+            pads_end: pads[axes..].to_vec(),
+        };
+        let mut output = Vec::new();
+        for (axis, &size) in spatial.iter().enumerate() {
+            let reach = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
+            let stride = window.strides[axis];
+            match auto_pad.as_str() {
+                "NOTSET" => {}
+                "VALID" => (window.pads_begin[axis], window.pads_end[axis]) = (0, 0),
+                "SAME_UPPER" | "SAME_LOWER" => {
+                    let total = ((size.div_ceil(stride) - 1) * stride + reach).saturating_sub(size);
+                    let (less, more) = (total / 2, total - total / 2);
+                    let upper = auto_pad == "SAME_UPPER";
+                    window.pads_begin[axis] = if upper { less } else { more };
+                    window.pads_end[axis] = if upper { more } else { less };
+                }
+                other => bail!(
+                    "auto_pad `{other}` is not supported; NOTSET, VALID, SAME_UPPER and SAME_LOWER are"
+                ),
+            }
+            let begin = window.pads_begin[axis];
+            let padded = begin + size + window.pads_end[axis];
+            ensure!(
+                padded >= reach,
+                "a kernel that reaches over {reach} elements does not fit {padded} (axis {axis}, padding included)"
+            );
+            let steps = if ceil {
+                // A last window that would start in the padding behind the input is left out.
+                let steps = (padded - reach).div_ceil(stride);
+                if steps * stride >= begin + size { steps - 1 } else { steps }
+            } else {
+                (padded - reach) / stride
+            };
+            output.push(steps + 1);
+        }
+        Ok((window, output))
+    }
+}

@@ -1,0 +1,102 @@
+//! ONNX tensors into arrays.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use ndarray::{ArrayD, IxDyn};
+use prost::Message as _;
+use tract_onnx::pb::{self, tensor_proto::DataLocation, tensor_proto::DataType as Onnx};
+
+use crate::graph::{Constant, DataType};
+
+/// The element type for ONNX's number.
+pub(super) fn data_type(code: i32) -> Result<DataType> {
+    Ok(match Onnx::try_from(code) {
+        Ok(Onnx::Float) => DataType::F32,
+        Ok(Onnx::Int8) => DataType::I8,
+        Ok(Onnx::Uint8) => DataType::U8,
+        Ok(Onnx::Int32) => DataType::I32,
+        Ok(Onnx::Int64) => DataType::I64,
+        Ok(Onnx::Bool) => DataType::Bool,
+        Ok(other) => bail!(
+            "type {} is not supported; float32, int8, uint8, int32, int64 and bool are",
+            other.as_str_name().to_lowercase()
+        ),
+        Err(_) => bail!("element type {code} is not one of ONNX's"),
+    })
+}
+
+fn array<T>(shape: &[usize], values: Vec<T>) -> Result<ArrayD<T>> {
+    let (len, wanted) = (values.len(), shape.iter().product::<usize>());
+    ensure!(
+        len == wanted,
+        "shape {shape:?} needs {wanted} elements, the tensor has {len}"
+    );
+    Ok(ArrayD::from_shape_vec(IxDyn(shape), values)?)
+}
+
+/// Elements of a fixed size from raw little-endian bytes.
+fn raw<T, const N: usize>(bytes: &[u8], read: fn([u8; N]) -> T) -> Result<Vec<T>> {
+    let (values, rest) = bytes.as_chunks::<N>();
+    ensure!(rest.is_empty(), "its raw data is cut off");
+    Ok(values.iter().map(|&value| read(value)).collect())
+}
+
+/// Elements that ONNX keeps widened to i32, as narrow as they are.
+fn narrow<T: TryFrom<i32>>(values: &[i32]) -> Result<Vec<T>> {
+    let narrowed: Option<Vec<T>> = values.iter().map(|&v| T::try_from(v).ok()).collect();
+    narrowed.context("an element is out of its type's range")
+}
+
+/// The array in an ONNX tensor.
+///
+/// # Errors
+///
+/// Says which type or storage is not supported, or that the data does not fill the shape.
+pub fn constant_from_proto(tensor: &pb::TensorProto) -> Result<Constant> {
+    let external = tensor.data_location == Some(DataLocation::External as i32);
+    ensure!(
+        !external && tensor.external_data.is_empty(),
+        "its data is in another file: save the model with its weights inside (save_as_external_data=False)"
+    );
+    let shape: Vec<usize> = tensor
+        .dims
+        .iter()
+        .map(|&dim| usize::try_from(dim).context("a dimension is negative"))
+        .collect::<Result<_>>()?;
+    let bytes = tensor.raw_data.as_slice();
+    let is_raw = !bytes.is_empty();
+    Ok(match data_type(tensor.data_type)? {
+        DataType::F32 if is_raw => Constant::F32(array(&shape, raw(bytes, f32::from_le_bytes)?)?),
+        DataType::F32 => Constant::F32(array(&shape, tensor.float_data.clone())?),
+        DataType::I8 if is_raw => Constant::I8(array(&shape, raw(bytes, i8::from_le_bytes)?)?),
+        DataType::I8 => Constant::I8(array(&shape, narrow(&tensor.int32_data)?)?),
+        DataType::U8 if is_raw => Constant::U8(array(&shape, bytes.to_vec())?),
+        DataType::U8 => Constant::U8(array(&shape, narrow(&tensor.int32_data)?)?),
+        DataType::I32 if is_raw => Constant::I32(array(&shape, raw(bytes, i32::from_le_bytes)?)?),
+        DataType::I32 => Constant::I32(array(&shape, tensor.int32_data.clone())?),
+        DataType::I64 if is_raw => Constant::I64(array(&shape, raw(bytes, i64::from_le_bytes)?)?),
+        DataType::I64 => Constant::I64(array(&shape, tensor.int64_data.clone())?),
+        DataType::Bool => {
+            let values: Vec<bool> = if is_raw {
+                bytes.iter().map(|&v| v != 0).collect()
+            } else {
+                tensor.int32_data.iter().map(|&v| v != 0).collect()
+            };
+            Constant::Bool(array(&shape, values)?)
+        }
+    })
+}
+
+/// Reads a `.pb` file of a `test_data_set_*` folder: a name and an array.
+///
+/// # Errors
+///
+/// Names the file.
+pub fn read_tensor_file(path: &Path) -> Result<(String, Constant)> {
+    let place = || format!("cannot read the tensor in {}", path.display());
+    let bytes = std::fs::read(path).with_context(place)?;
+    let tensor = pb::TensorProto::decode(&*bytes).with_context(place)?;
+    let constant = constant_from_proto(&tensor).with_context(place)?;
+    Ok((tensor.name, constant))
+}
