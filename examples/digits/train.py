@@ -54,7 +54,7 @@ VALIDATION = 5000
 
 EPOCHS = 20
 BATCH = 128
-PEAK_RATE = 4e-3
+PEAK_RATE = 1e-2
 MAX_SHIFT = 2.0  # pixels
 MAX_ANGLE = math.radians(10.0)
 
@@ -95,7 +95,7 @@ class Conv:
 # convolutions for a fraction of the multiplications. Resolution halves early,
 # so that the widest layer works on 4x4 pixels only.
 CONVS = (
-    Conv("conv1", 1, 16, kernel=3, stride=2),
+    Conv("conv1", 1, 16, kernel=5, stride=2),
     Conv("dw2", 16, 16, kernel=3, groups=16),
     Conv("pw2", 16, 32, kernel=1),
     Conv("dw3", 32, 32, kernel=3, stride=2, groups=32),

@@ -19,7 +19,11 @@ impl Digest {
         if dtype == DataType::F32 {
             for word in bytes.as_chunks::<4>().0 {
                 let value = f32::from_le_bytes(*word);
-                let canonical = if value.is_nan() { f32::NAN.to_bits() } else { value.to_bits() };
+                let canonical = if value.is_nan() {
+                    f32::NAN.to_bits()
+                } else {
+                    value.to_bits()
+                };
                 canonical.to_le_bytes().into_iter().for_each(&mut step);
             }
         } else {

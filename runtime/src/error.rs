@@ -86,7 +86,10 @@ impl fmt::Display for Rule {
         f.write_str(match self {
             Self::Truncated => "the record is cut off",
             Self::UnknownOperator(code) => {
-                return write!(f, "operator code {code} is not in this program's operator set");
+                return write!(
+                    f,
+                    "operator code {code} is not in this program's operator set"
+                );
             }
             Self::Count => "wrong number of inputs, outputs or parameters",
             Self::TensorIndex => "tensor index beyond the tensor table",

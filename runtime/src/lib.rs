@@ -32,7 +32,9 @@
 )]
 
 #[cfg(target_endian = "big")]
-compile_error!("niwaki artifacts are little-endian and are read in place: no big-endian machine can run them");
+compile_error!(
+    "niwaki artifacts are little-endian and are read in place: no big-endian machine can run them"
+);
 
 // The example above runs on a host, with its allocator.
 #[cfg(doctest)]

@@ -107,7 +107,10 @@ impl<'m, S: OperatorSet> Model<'m, S> {
     }
 
     fn check_interface(&self) -> Result<(), LoadError> {
-        let ports = self.header.input_count.checked_add(self.header.output_count);
+        let ports = self
+            .header
+            .input_count
+            .checked_add(self.header.output_count);
         let bytes = ports.and_then(|n| (n as usize).checked_mul(Port::WORDS * 4));
         if bytes != Some(self.section(Section::Interface).len()) {
             return Err(LoadError::Section(Section::Interface));
@@ -139,8 +142,7 @@ impl<'m, S: OperatorSet> Model<'m, S> {
             })?;
         }
         let golden = self.section(Section::Golden);
-        let with_digests = (Golden::WORDS * 4)
-            .checked_add(self.operator_count().checked_mul(8).unwrap_or(usize::MAX));
+        let with_digests = (Golden::WORDS * 4).checked_add(self.operator_count().saturating_mul(8));
         let whole = golden.is_empty() || Some(golden.len()) == with_digests;
         let provenance = core::str::from_utf8(self.section(Section::Provenance));
         if !whole {
@@ -194,12 +196,20 @@ impl<'m, S: OperatorSet> Model<'m, S> {
         let is_input = (0..self.input_count())
             .filter_map(|i| self.port(i))
             .any(|port| port.tensor == u32::from(index));
-        let mut state = if is_input { Ok(()) } else { Err(Rule::ReadBeforeWrite) };
+        let mut state = if is_input {
+            Ok(())
+        } else {
+            Err(Rule::ReadBeforeWrite)
+        };
         for operator in self.operators().take(before as usize) {
             for output in operator.outputs() {
                 if output == index {
                     state = Ok(());
-                } else if self.tensors().get(output).is_none_or(|o| o.overlaps(&tensor)) {
+                } else if self
+                    .tensors()
+                    .get(output)
+                    .is_none_or(|o| o.overlaps(&tensor))
+                {
                     state = state.and(Err(Rule::Overwritten));
                 }
             }

@@ -10,7 +10,9 @@ const ROUNDER: f32 = 12_582_912.0;
 /// place is 1: the low bits of the sum are the integer, in two's complement.
 #[inline(always)]
 pub fn round_half_even(v: f32) -> i32 {
-    ((v + ROUNDER).to_bits()).wrapping_sub(ROUNDER.to_bits()).cast_signed()
+    ((v + ROUNDER).to_bits())
+        .wrapping_sub(ROUNDER.to_bits())
+        .cast_signed()
 }
 
 /// Clamps with comparisons that say where NaN goes: to `low`.
@@ -51,8 +53,10 @@ impl OutputStage {
     /// `None` when they are not `-128 <= low <= high <= 127` with the zero point in int8.
     pub fn new(zero_point: i32, low: i32, high: i32) -> Option<Self> {
         let int8 = -128..=127;
-        let valid =
-            int8.contains(&zero_point) && int8.contains(&low) && int8.contains(&high) && low <= high;
+        let valid = int8.contains(&zero_point)
+            && int8.contains(&low)
+            && int8.contains(&high)
+            && low <= high;
         valid.then(|| Self {
             low: (low - zero_point) as f32,
             high: (high - zero_point) as f32,

@@ -17,6 +17,23 @@ use crate::ops::{All, OperatorSet};
 /// `B` gives the same bytes at the same place each time it is asked: a boxed slice, a vector, an
 /// `Arc`, a mapped file. One that does not can make a run fail with
 /// [`crate::RunError::Internal`] or compute something else; it cannot harm memory.
+///
+/// ```
+/// struct Classifier {
+///     model: niwaki::OwnedModel<Box<[u8]>>,
+///     arena: Vec<u32>,
+/// }
+///
+/// impl Classifier {
+///     fn classify(&mut self, input: &[u8]) -> Result<u8, niwaki::RunError> {
+///         let arena = niwaki::as_bytes_mut(&mut self.arena);
+///         let mut session = niwaki::Session::new(&self.model.model(), arena)?;
+///         session.input_mut(0)?.copy_from_slice(input);
+///         session.run()?;
+///         Ok(session.output(0)?[0])
+///     }
+/// }
+/// ```
 pub struct OwnedModel<B, S: OperatorSet = All> {
     bytes: B,
     header: Header,

@@ -134,8 +134,7 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
     ///
     /// [`RunError::Internal`] only, which would be a defect of this crate.
     pub fn run(&mut self) -> Result<(), RunError> {
-        let mut index = 0;
-        for operator in self.model.operators() {
+        for (index, operator) in (0u32..).zip(self.model.operators()) {
             S::run(&mut Memory::new(
                 self.model.data(),
                 self.model.tensors(),
@@ -143,7 +142,6 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
                 self.arena,
             ))
             .map_err(|_| RunError::Internal { operator: index })?;
-            index += 1;
         }
         Ok(())
     }
@@ -166,8 +164,13 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
                 operator: index as u32,
             };
             let tensors = self.model.tensors();
-            S::run(&mut Memory::new(self.model.data(), tensors, operator, self.arena))
-                .map_err(|_| fault)?;
+            S::run(&mut Memory::new(
+                self.model.data(),
+                tensors,
+                operator,
+                self.arena,
+            ))
+            .map_err(|_| fault)?;
             for output in operator.outputs() {
                 let tensor = tensors.get(output).ok_or(fault)?;
                 let bytes = self.arena.get_mut(tensor.range()).ok_or(fault)?;

@@ -43,7 +43,8 @@ impl Artifact {
     ///
     /// Names the file and the rule that it breaks.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         Self::from_bytes(&bytes).with_context(|| format!("cannot load {}", path.display()))
     }
 
@@ -82,7 +83,12 @@ impl Artifact {
     pub fn input_slots(&self) -> Result<Vec<Slot>> {
         let model = self.model()?;
         Ok((0..model.input_count())
-            .filter_map(|i| Some(slot(model.text(model.input_port(i)?.name), &model.input(i)?)))
+            .filter_map(|i| {
+                Some(slot(
+                    model.text(model.input_port(i)?.name),
+                    &model.input(i)?,
+                ))
+            })
             .collect())
     }
 
@@ -94,7 +100,12 @@ impl Artifact {
     pub fn output_slots(&self) -> Result<Vec<Slot>> {
         let model = self.model()?;
         Ok((0..model.output_count())
-            .filter_map(|i| Some(slot(model.text(model.output_port(i)?.name), &model.output(i)?)))
+            .filter_map(|i| {
+                Some(slot(
+                    model.text(model.output_port(i)?.name),
+                    &model.output(i)?,
+                ))
+            })
             .collect())
     }
 
@@ -108,7 +119,13 @@ impl Artifact {
         // One model check and one arena for each piece of work, not for each sample.
         let pieces: Vec<&[Vec<Elements>]> = samples
             .samples
-            .chunks(samples.samples.len().div_ceil(rayon::current_num_threads() * 4).max(1))
+            .chunks(
+                samples
+                    .samples
+                    .len()
+                    .div_ceil(rayon::current_num_threads() * 4)
+                    .max(1),
+            )
             .collect();
         let results: Vec<Vec<SampleResult>> = pieces
             .par_iter()
@@ -132,7 +149,9 @@ impl Artifact {
     /// When the sample does not fit.
     pub fn layers(&self, sample: &[Elements]) -> Result<Vec<Layer>> {
         let mut layers = Vec::new();
-        self.observe(std::slice::from_ref(&sample.to_vec()), &mut |_, all| layers = all)?;
+        self.observe(std::slice::from_ref(&sample.to_vec()), &mut |_, all| {
+            layers = all
+        })?;
         Ok(layers)
     }
 
@@ -271,5 +290,8 @@ pub fn real_values(tensor: &Tensor, elements: &Elements) -> Vec<f64> {
         return values;
     }
     let (scale, zero_point) = (f64::from(tensor.scale), f64::from(tensor.zero_point));
-    values.into_iter().map(|q| (q - zero_point) * scale).collect()
+    values
+        .into_iter()
+        .map(|q| (q - zero_point) * scale)
+        .collect()
 }

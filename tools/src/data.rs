@@ -235,12 +235,16 @@ pub fn write_beside(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) ->
         .tempfile_in(folder)
         .with_context(place)?;
     write(file.as_file_mut()).with_context(place)?;
-    let file = file.persist(path).map_err(|error| error.error).with_context(place)?;
+    let file = file
+        .persist(path)
+        .map_err(|error| error.error)
+        .with_context(place)?;
     // A temporary file is private; the result is a file like any other.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        file.set_permissions(std::fs::Permissions::from_mode(0o644)).with_context(place)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))
+            .with_context(place)?;
     }
     Ok(())
 }
@@ -366,11 +370,16 @@ fn split(array: &Array, slot: &Slot) -> Result<Vec<Elements>> {
         fits && len > 0,
         "its shape is {:?}; [samples{}] fits",
         array.shape,
-        inner.iter().map(|dim| format!(", {dim}")).collect::<String>()
+        inner
+            .iter()
+            .map(|dim| format!(", {dim}"))
+            .collect::<String>()
     );
     check_elements(&array.elements, slot)?;
     let count = array.elements.len() / len;
-    Ok((0..count).map(|k| array.elements.slice(k * len..(k + 1) * len)).collect())
+    Ok((0..count)
+        .map(|k| array.elements.slice(k * len..(k + 1) * len))
+        .collect())
 }
 
 fn check_elements(elements: &Elements, slot: &Slot) -> Result<()> {
@@ -473,8 +482,11 @@ pub fn read_labels(path: &Path) -> Result<Vec<i64>> {
     let extension = path.extension().and_then(|extension| extension.to_str());
     if matches!(extension, Some("npy" | "npz")) {
         let arrays = read_arrays(path).with_context(place)?;
-        let array = ["y", "labels", ONLY].iter().find_map(|name| arrays.get(*name));
-        let array = array.with_context(|| format!("{}: it has no array `y` or `labels`", place()))?;
+        let array = ["y", "labels", ONLY]
+            .iter()
+            .find_map(|name| arrays.get(*name));
+        let array =
+            array.with_context(|| format!("{}: it has no array `y` or `labels`", place()))?;
         return match &array.elements {
             Elements::I8(v) => Ok(v.iter().map(|&v| v.into()).collect()),
             Elements::U8(v) => Ok(v.iter().map(|&v| v.into()).collect()),

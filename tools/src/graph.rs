@@ -291,7 +291,12 @@ pub struct Graph {
 
 impl Graph {
     /// Adds a value that a node or the caller gives.
-    pub fn add_value(&mut self, name: impl Into<String>, dtype: DataType, shape: Vec<usize>) -> ValueId {
+    pub fn add_value(
+        &mut self,
+        name: impl Into<String>,
+        dtype: DataType,
+        shape: Vec<usize>,
+    ) -> ValueId {
         self.values.push(Value {
             name: name.into(),
             dtype,

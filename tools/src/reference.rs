@@ -18,14 +18,20 @@ use crate::progress;
 pub fn run_tract(path: &Path, dimensions: &Dimensions, samples: &Samples) -> Result<Samples> {
     let graph = import::import(path, dimensions)?.graph;
     let place = || format!("tract cannot run {}", path.display());
-    let mut model = tract_onnx::onnx().model_for_path(path).map_err(flat).with_context(place)?;
+    let mut model = tract_onnx::onnx()
+        .model_for_path(path)
+        .map_err(flat)
+        .with_context(place)?;
     for (i, &id) in graph.inputs.iter().enumerate() {
         let value = &graph.values[id];
         let fact = InferenceFact::dt_shape(tract_type(value.dtype)?, &value.shape);
-        model.set_input_fact(i, fact).map_err(flat).with_context(place)?;
+        model
+            .set_input_fact(i, fact)
+            .map_err(flat)
+            .with_context(place)?;
     }
     let runnable = model
-        .into_optimized()
+        .into_typed()
         .and_then(|model| model.into_runnable())
         .map_err(flat)
         .with_context(place)?;
@@ -37,7 +43,12 @@ pub fn run_tract(path: &Path, dimensions: &Dimensions, samples: &Samples) -> Res
         });
         let inputs: TVec<TValue> = inputs.collect::<Result<_>>()?;
         let outputs = runnable.run(inputs).map_err(flat).with_context(place)?;
-        results.push(outputs.iter().map(|output| elements(output)).collect::<Result<_>>()?);
+        results.push(
+            outputs
+                .iter()
+                .map(|output| elements(output))
+                .collect::<Result<_>>()?,
+        );
         progress.inc(1);
     }
     progress.finish_and_clear();

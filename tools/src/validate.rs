@@ -118,7 +118,9 @@ impl Reals {
 
     fn accuracy(&self, labels: &[i64]) -> f64 {
         let right = self.0.iter().zip(labels).filter(|(outputs, label)| {
-            outputs.first().is_some_and(|scores| argmax(scores) as i64 == **label)
+            outputs
+                .first()
+                .is_some_and(|scores| argmax(scores) as i64 == **label)
         });
         right.count() as f64 / self.0.len().max(1) as f64
     }
@@ -143,7 +145,11 @@ pub fn validate(
         reference.samples.len()
     );
     if let Some(labels) = labels {
-        ensure!(labels.len() == count, "there are {} labels for {count} samples", labels.len());
+        ensure!(
+            labels.len() == count,
+            "there are {} labels for {count} samples",
+            labels.len()
+        );
     }
     let expected = Reals::of_reference(artifact, reference)?;
     for (ours, theirs) in artifact.output_slots()?.iter().zip(&expected.0[0]) {
@@ -176,7 +182,10 @@ pub fn validate(
                 largest = largest.max(b.abs());
             }
         }
-        let same_outputs = host.iter().zip(&run.results).all(|(a, b)| a.outputs == b.outputs);
+        let same_outputs = host
+            .iter()
+            .zip(&run.results)
+            .all(|(a, b)| a.outputs == b.outputs);
         reports.push(HomeReport {
             home: home.name(),
             status: "ok",
@@ -186,7 +195,11 @@ pub fn validate(
             first_difference,
             self_test: run.self_test.is_none(),
             max_abs_error: worst,
-            max_relative_error: if largest > 0.0 { worst / largest } else { worst },
+            max_relative_error: if largest > 0.0 {
+                worst / largest
+            } else {
+                worst
+            },
             argmax_agreement: agreed as f64 / count as f64,
             accuracy: labels.map(|labels| found.accuracy(labels)),
             reference_accuracy: labels.map(|labels| expected.accuracy(labels)),

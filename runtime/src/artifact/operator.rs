@@ -124,7 +124,8 @@ impl<'m> Iterator for Operators<'m> {
     fn next(&mut self) -> Option<Self::Item> {
         let header = OperatorHeader::read(&mut Words::new(self.0))?;
         let rest = self.0.get(OperatorHeader::WORDS * 4..)?;
-        let tensor_bytes = (usize::from(header.outputs) + usize::from(header.inputs)).div_ceil(2) * 4;
+        let tensor_bytes =
+            (usize::from(header.outputs) + usize::from(header.inputs)).div_ceil(2) * 4;
         let (tensors, rest) = rest.split_at_checked(tensor_bytes)?;
         let parameter_bytes = (header.parameter_words as usize).checked_mul(4)?;
         let (parameters, rest) = rest.split_at_checked(parameter_bytes)?;

@@ -39,7 +39,9 @@ impl ConvI8<'_> {
         window.for_each_pixel(|pixel| {
             let mut filters = self.weights.chunks_exact(filter_len.max(1));
             let mut channels = self.bias.iter().zip(self.multipliers);
-            let groups = pixels.next()?.chunks_exact_mut((self.group_out as usize).max(1));
+            let groups = pixels
+                .next()?
+                .chunks_exact_mut((self.group_out as usize).max(1));
             for (group, outputs) in groups.enumerate() {
                 for out in outputs {
                     let (&bias, &multiplier) = channels.next()?;
@@ -51,7 +53,8 @@ impl ConvI8<'_> {
                             skipped = skipped.wrapping_add(sum(row));
                         } else if runs {
                             let taps = pixel.columns;
-                            let (left, rest) = row.split_at_checked(taps.first as usize * group_in)?;
+                            let (left, rest) =
+                                row.split_at_checked(taps.first as usize * group_in)?;
                             let (on, right) =
                                 rest.split_at_checked(taps.count() as usize * group_in)?;
                             skipped = skipped.wrapping_add(sum(left)).wrapping_add(sum(right));
@@ -64,8 +67,7 @@ impl ConvI8<'_> {
                             let taps = row.chunks_exact(group_in.max(1));
                             for (kx, tap) in (0u32..).zip(taps) {
                                 if pixel.columns.contains(kx) {
-                                    let start =
-                                        pixel.input_index(ky, kx) * in_c + group * group_in;
+                                    let start = pixel.input_index(ky, kx) * in_c + group * group_in;
                                     let x = x.get(start..start + group_in)?;
                                     acc = acc.wrapping_add(dot(x, tap));
                                 } else {

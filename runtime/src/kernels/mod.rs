@@ -47,5 +47,6 @@ fn dot(x: &[i8], w: &[i8]) -> i32 {
 /// The sum of a run of int8, in i32.
 #[inline(always)]
 fn sum(w: &[i8]) -> i32 {
-    w.iter().fold(0i32, |sum, &w| sum.wrapping_add(i32::from(w)))
+    w.iter()
+        .fold(0i32, |sum, &w| sum.wrapping_add(i32::from(w)))
 }

@@ -99,7 +99,10 @@ pub(crate) fn broadcast<T: Copy, O>(
             ([a], b) if stride_b == 1 => row.iter_mut().zip(b).for_each(|(y, &b)| *y = f(*a, b)),
             (a, [b]) if stride_a == 1 => row.iter_mut().zip(a).for_each(|(y, &a)| *y = f(a, *b)),
             (a, b) if stride_a == 1 && stride_b == 1 => {
-                row.iter_mut().zip(a).zip(b).for_each(|((y, &a), &b)| *y = f(a, b));
+                row.iter_mut()
+                    .zip(a)
+                    .zip(b)
+                    .for_each(|((y, &a), &b)| *y = f(a, b));
             }
             _ => {
                 for (i, y) in row.iter_mut().enumerate() {
@@ -116,7 +119,9 @@ pub(crate) fn gather<T: Copy>(walk: &Strides, x: &[T], y: &mut [T]) -> Option<()
     let (len, stride) = walk.inner();
     let mut rows = y.chunks_exact_mut(len.max(1));
     for_each_row([walk], |[offset]| {
-        let from = inner_row(x, offset, len, stride)?.iter().step_by(stride.max(1));
+        let from = inner_row(x, offset, len, stride)?
+            .iter()
+            .step_by(stride.max(1));
         rows.next()?.iter_mut().zip(from).for_each(|(y, &x)| *y = x);
         Some(())
     })

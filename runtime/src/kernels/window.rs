@@ -191,10 +191,7 @@ impl Window {
 
     /// Calls `pixel` for each output pixel in memory order, with the taps of both axes.
     #[inline(always)]
-    pub(crate) fn for_each_pixel(
-        &self,
-        mut pixel: impl FnMut(Pixel) -> Option<()>,
-    ) -> Option<()> {
+    pub(crate) fn for_each_pixel(&self, mut pixel: impl FnMut(Pixel) -> Option<()>) -> Option<()> {
         for image in 0..self.batch {
             for oy in 0..self.out_h {
                 let rows = self.rows().taps(oy);

@@ -75,7 +75,10 @@ fn run_i8(
     let (a, b, y) = memory.binary::<i8, i8>()?;
     let [walk_a, walk_b] = &p.walks;
     kernels::broadcast([walk_a, walk_b], a, b, y, |a, b| {
-        let real = operate(dequantize(a, zero_a, scale_a), dequantize(b, zero_b, scale_b));
+        let real = operate(
+            dequantize(a, zero_a, scale_a),
+            dequantize(b, zero_b, scale_b),
+        );
         stage.quantize(real / p.output_scale)
     })
     .ok_or(Fault)

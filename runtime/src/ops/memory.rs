@@ -223,7 +223,10 @@ impl<'m, 'a> Memory<'m, 'a> {
     /// # Errors
     ///
     /// A [`Fault`] when they overlap the output or are not there, which the check excludes.
-    #[allow(clippy::type_complexity, reason = "three slices are no type of their own")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "three slices are no type of their own"
+    )]
     pub fn binary<A: AnyBitPattern, O: AnyBitPattern + NoUninit>(
         &mut self,
     ) -> Result<(&[A], &[A], &mut [O]), Fault> {

@@ -74,10 +74,14 @@ fn range_method(text: &str) -> Result<RangeMethod, String> {
         None if text == "mse" => Ok(RangeMethod::Mse),
         None if text == "percentile" => Ok(RangeMethod::Percentile(99.99)),
         Some(("percentile", percent)) => match percent.parse() {
-            Ok(percent) if (50.0..=100.0).contains(&percent) => Ok(RangeMethod::Percentile(percent)),
+            Ok(percent) if (50.0..=100.0).contains(&percent) => {
+                Ok(RangeMethod::Percentile(percent))
+            }
             _ => Err(format!("`{percent}` is not a percentage from 50 to 100")),
         },
-        _ => Err(format!("`{text}` is none of minmax, percentile, percentile:P and mse")),
+        _ => Err(format!(
+            "`{text}` is none of minmax, percentile, percentile:P and mse"
+        )),
     }
 }
 

@@ -13,12 +13,16 @@ use clap::{Parser, Subcommand};
 /// Compiles ONNX models into one small file that runs with the same output bits on a host, in a
 /// browser, in Node and on a microcontroller.
 #[derive(Debug, Parser)]
-#[command(name = "niwaki", version, after_help = "\
+#[command(
+    name = "niwaki",
+    version,
+    after_help = "\
 Example: quantise a model, look at it, and prove it on three machines
   niwaki compile model.onnx -o model.niwaki --calibrate calibration.npz
   niwaki inspect model.niwaki
   niwaki validate model.niwaki --reference model.onnx --data test.npz --labels test.npz \\
-      --on host,node,qemu:cortex-m4")]
+      --on host,node,qemu:cortex-m4"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use niwaki::OperatorSet as _;
 use niwaki_tools::artifact::Artifact;
 use niwaki_tools::data::{self, Array, Elements, Side};
-use niwaki::OperatorSet as _;
 
 use super::table;
 
@@ -92,18 +92,27 @@ impl Run {
                 .iter()
                 .map(|result| result.digests.iter().map(hex).collect())
                 .collect();
-            println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "digests": all }))?);
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&serde_json::json!({ "digests": all }))?
+            );
             return Ok(());
         }
         let model = artifact.model()?;
         let mut table = table(&["#", "operator", "digest", "output"]);
         for (i, (operator, digest)) in model.operators().zip(&results[0].digests).enumerate() {
-            let tensor = operator.output(0).and_then(|index| model.tensors().get(index));
+            let tensor = operator
+                .output(0)
+                .and_then(|index| model.tensors().get(index));
             table.add_row([
                 i.to_string(),
-                niwaki::All::name(operator.header.code).unwrap_or_default().to_owned(),
+                niwaki::All::name(operator.header.code)
+                    .unwrap_or_default()
+                    .to_owned(),
                 hex(digest),
-                tensor.map_or("", |tensor| model.text(tensor.name)).to_owned(),
+                tensor
+                    .map_or("", |tensor| model.text(tensor.name))
+                    .to_owned(),
             ]);
         }
         println!("{table}");

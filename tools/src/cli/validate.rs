@@ -40,7 +40,12 @@ pub(super) struct Validate {
     #[arg(long, value_name = "LABELS")]
     labels: Option<PathBuf>,
     /// Where to run.
-    #[arg(long, value_name = "HOMES", value_delimiter = ',', default_value = "host")]
+    #[arg(
+        long,
+        value_name = "HOMES",
+        value_delimiter = ',',
+        default_value = "host"
+    )]
     on: Vec<Home>,
     /// Use the first N samples only.
     #[arg(long, value_name = "N")]
@@ -63,7 +68,10 @@ impl Validate {
             let slots = reference::input_slots(&imported.graph)?;
             let (samples, mut originals) = self.read_data(&artifact, &slots)?;
             originals.samples.truncate(self.limit.unwrap_or(usize::MAX));
-            (samples, reference::run_tract(&self.reference, &dimensions, &originals)?)
+            (
+                samples,
+                reference::run_tract(&self.reference, &dimensions, &originals)?,
+            )
         } else {
             let (samples, _) = self.read_data(&artifact, &artifact.input_slots()?)?;
             let slots = artifact.output_slots()?;
@@ -91,7 +99,11 @@ impl Validate {
             "ok" => !report.same_bits || !report.self_test,
             _ => in_ci,
         });
-        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(if failed {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 
     /// The samples as the artifact takes them, and as the reference takes them: an artifact with
@@ -152,8 +164,15 @@ fn convert(artifact: &Artifact, samples: &Samples, slots: &[Slot]) -> Result<Sam
 
 fn print_reports(reports: &[HomeReport]) {
     let mut table = table(&[
-        "home", "samples", "same bits", "self-test", "max error", "argmax agrees", "accuracy",
-        "reference", "one run",
+        "home",
+        "samples",
+        "same bits",
+        "self-test",
+        "max error",
+        "argmax agrees",
+        "accuracy",
+        "reference",
+        "one run",
     ]);
     let share = |value: Option<f64>| value.map_or("-".to_owned(), |v| format!("{v:.4}"));
     let mark = |value: bool| if value { "yes" } else { "NO" }.to_owned();

@@ -10,13 +10,13 @@ use anyhow::{Result, ensure};
 use ndarray::{ArrayD, IxDyn};
 use niwaki::MAX_RANK;
 use niwaki::artifact::{Blob, DataType, RawOperator, Record, Tensor};
+use niwaki::ops;
 use niwaki::ops::{
     AffineParams, AveragePoolF32Params, AveragePoolI8Params, BinaryF32Params, BinaryI8Params,
     ClampParams, ConcatParams, ConvF32Params, ConvI8Params, DepthwiseF32Params, DepthwiseI8Params,
     FullyConnectedF32Params, FullyConnectedI8Params, LookupParams, MaxPoolParams, PadParams,
     Registered, SoftmaxF32Params, SoftmaxI8Params, Strides, TransposeParams, Window,
 };
-use niwaki::ops;
 
 use crate::graph::{ValueId, WindowAttributes};
 
@@ -103,7 +103,11 @@ impl View {
     /// Whether the bytes lie as they would in `order`: axes of length 1 can stand anywhere.
     fn lies_in(&self, order: &[usize]) -> bool {
         let long = |order: &[usize]| -> Vec<usize> {
-            order.iter().copied().filter(|&a| self.shape[a] != 1).collect()
+            order
+                .iter()
+                .copied()
+                .filter(|&a| self.shape[a] != 1)
+                .collect()
         };
         long(&self.order) == long(order)
     }
@@ -240,7 +244,9 @@ impl Builder {
         let inputs: Vec<usize> = inputs.iter().map(|view| view.tensor).collect();
         let indices: Vec<u16> = inputs.iter().map(|&tensor| tensor as u16).collect();
         let written = [output.tensor as u16];
-        RawOperator::write(O::CODE, &written, &indices, params, &mut |word| record.push(word));
+        RawOperator::write(O::CODE, &written, &indices, params, &mut |word| {
+            record.push(word)
+        });
         self.operators.push(BuiltOperator {
             output: output.tensor,
             inputs,
@@ -310,10 +316,16 @@ impl Builder {
             (0..shape.len()).filter(|&axis| shape[axis] != 1).collect()
         };
         let (from, to) = (long(&view.shape), long(shape));
-        let same = from.iter().map(|&a| view.shape[a]).eq(to.iter().map(|&a| shape[a]));
+        let same = from
+            .iter()
+            .map(|&a| view.shape[a])
+            .eq(to.iter().map(|&a| shape[a]));
         if same {
             // Only axes of length 1 come or go: the others keep their places in memory.
-            let kept = view.order.iter().filter_map(|axis| from.iter().position(|a| a == axis));
+            let kept = view
+                .order
+                .iter()
+                .filter_map(|axis| from.iter().position(|a| a == axis));
             let short = (0..shape.len()).filter(|axis| !to.contains(axis));
             return View {
                 tensor: view.tensor,
@@ -468,8 +480,13 @@ impl Builder {
         let x = self.image(x);
         let window = Self::window(&x, attributes, shape);
         let geometry = Geometry::new(&window, group, weights.weights.shape());
-        let (bias, multipliers) =
-            self.rescale(weights, input_scale, input_zero_point, out.scale, &label.name)?;
+        let (bias, multipliers) = self.rescale(
+            weights,
+            input_scale,
+            input_zero_point,
+            out.scale,
+            &label.name,
+        )?;
         let grouped = geometry.grouped(&weights.weights)?;
         let output = self.image_output(label, DataType::I8, shape);
         if geometry.is_pointwise() {
@@ -597,8 +614,13 @@ impl Builder {
     ) -> Result<View> {
         let x = self.in_onnx_order(x);
         let (outputs, depth) = (weights.weights.shape()[0], weights.weights.shape()[1]);
-        let (bias, multipliers) =
-            self.rescale(weights, input_scale, input_zero_point, out.scale, &label.name)?;
+        let (bias, multipliers) = self.rescale(
+            weights,
+            input_scale,
+            input_zero_point,
+            out.scale,
+            &label.name,
+        )?;
         let params = FullyConnectedI8Params {
             rows: (x.shape.iter().product::<usize>() / depth) as u32,
             depth: depth as u32,
@@ -615,7 +637,12 @@ impl Builder {
     }
 
     /// Both operands in one order of memory, and the walks through them.
-    fn broadcast(&mut self, a: &View, b: &View, shape: &[usize]) -> ([View; 2], [Strides; 2], Vec<usize>) {
+    fn broadcast(
+        &mut self,
+        a: &View,
+        b: &View,
+        shape: &[usize],
+    ) -> ([View; 2], [Strides; 2], Vec<usize>) {
         let rank = shape.len();
         let lifted = |view: &View| -> View {
             let missing = rank - view.shape.len();
@@ -624,12 +651,18 @@ impl Builder {
             View {
                 tensor: view.tensor,
                 shape: lifted,
-                order: (0..missing).chain(view.order.iter().map(|a| a + missing)).collect(),
+                order: (0..missing)
+                    .chain(view.order.iter().map(|a| a + missing))
+                    .collect(),
             }
         };
         let (a, b) = (lifted(a), lifted(b));
         // The operand that fills the output decides; the other one follows.
-        let order = if a.shape == shape { a.order.clone() } else { b.order.clone() };
+        let order = if a.shape == shape {
+            a.order.clone()
+        } else {
+            b.order.clone()
+        };
         let (a, b) = (self.arranged(&a, &order), self.arranged(&b, &order));
         let dims: Vec<usize> = order.iter().map(|&axis| shape[axis]).collect();
         let walk_through = |view: &View| -> Strides {
@@ -736,7 +769,10 @@ impl Builder {
     }
 
     /// An int8 average over a window, with fused rescale and activation.
-    #[expect(clippy::too_many_arguments, reason = "each is a part of ONNX's AveragePool")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of ONNX's AveragePool"
+    )]
     pub fn average_pool_i8(
         &mut self,
         x: &View,
@@ -777,7 +813,12 @@ impl Builder {
         let (x, rows) = self.with_axis_inside(x, axis);
         let len = x.shape[axis] as u32;
         let output = self.tensor(label, DataType::F32, x.shape.clone(), x.order.clone());
-        self.push(ops::SoftmaxF32, &[&x], &SoftmaxF32Params { rows, len }, output)
+        self.push(
+            ops::SoftmaxF32,
+            &[&x],
+            &SoftmaxF32Params { rows, len },
+            output,
+        )
     }
 
     /// An int8 softmax.
@@ -852,7 +893,10 @@ impl Builder {
     /// Values one behind the other along an axis.
     pub fn concat(&mut self, views: &[View], axis: usize, label: Label, shape: &[usize]) -> View {
         let order = views[0].order.clone();
-        let views: Vec<View> = views.iter().map(|view| self.arranged(view, &order)).collect();
+        let views: Vec<View> = views
+            .iter()
+            .map(|view| self.arranged(view, &order))
+            .collect();
         let outer = order.iter().take_while(|&&a| a != axis);
         let params = ConcatParams {
             outer: outer.map(|&a| shape[a] as u32).product(),
@@ -907,7 +951,12 @@ struct Geometry {
 
 impl Geometry {
     fn new(window: &Window, group: usize, weights: &[usize]) -> Self {
-        let pads = [window.pad_top, window.pad_left, window.pad_bottom, window.pad_right];
+        let pads = [
+            window.pad_top,
+            window.pad_left,
+            window.pad_bottom,
+            window.pad_right,
+        ];
         Self {
             group,
             group_in: weights[1],
@@ -931,7 +980,13 @@ impl Geometry {
 
     /// Weights as `[group][out][in][h][w]`.
     fn grouped<T: Clone>(&self, weights: &ArrayD<T>) -> Result<ArrayD<T>> {
-        let shape = [self.group, self.group_out, self.group_in, self.kernel_h, self.kernel_w];
+        let shape = [
+            self.group,
+            self.group_out,
+            self.group_in,
+            self.kernel_h,
+            self.kernel_w,
+        ];
         let standard = weights.as_standard_layout().into_owned();
         Ok(standard.into_shape_with_order(IxDyn(&shape))?)
     }

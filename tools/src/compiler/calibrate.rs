@@ -100,7 +100,11 @@ impl Statistics {
         let width = self.bin_width();
         let low = self.low + width * cut(&mut self.histogram.iter());
         let high = self.high - width * cut(&mut self.histogram.iter().rev());
-        if low < high { (low, high) } else { (self.low, self.high) }
+        if low < high {
+            (low, high)
+        } else {
+            (self.low, self.high)
+        }
     }
 
     /// Tries ranges from the whole one down to a fifth of it, each end on its own, and keeps the
@@ -111,11 +115,16 @@ impl Statistics {
         let shrunk = |step: i32| 1.0 - 0.8 * step as f32 / STEPS as f32;
         let error = |low: f32, high: f32| -> f64 {
             let (scale, zero_point) = super::quantize::affine(low, high);
-            let filled = self.histogram.iter().enumerate().filter(|(_, count)| **count > 0);
+            let filled = self
+                .histogram
+                .iter()
+                .enumerate()
+                .filter(|(_, count)| **count > 0);
             filled
                 .map(|(bin, &count)| {
                     let v = self.low + width * (bin as f32 + 0.5);
-                    let q = ((v / scale).round_ties_even() + zero_point as f32).clamp(-128.0, 127.0);
+                    let q =
+                        ((v / scale).round_ties_even() + zero_point as f32).clamp(-128.0, 127.0);
                     let difference = f64::from((q - zero_point as f32) * scale - v);
                     difference * difference * count as f64
                 })
@@ -158,7 +167,13 @@ impl Calibration {
     pub fn channel_means(&self, id: ValueId) -> Option<Vec<f64>> {
         let statistics = self.statistics.get(&id)?;
         let count = statistics.count.max(1) as f64;
-        Some(statistics.channel_sums.iter().map(|sum| sum / count).collect())
+        Some(
+            statistics
+                .channel_sums
+                .iter()
+                .map(|sum| sum / count)
+                .collect(),
+        )
     }
 }
 
@@ -170,7 +185,11 @@ impl Calibration {
 pub fn calibrate(graph: &Graph, samples: &Samples, options: &Options) -> Result<Calibration> {
     let selected = select::select(graph)?;
     let builder = &selected.builder;
-    let plan = plan::plan(builder, &tensors(&selected.inputs), &tensors(&selected.outputs));
+    let plan = plan::plan(
+        builder,
+        &tensors(&selected.inputs),
+        &tensors(&selected.outputs),
+    );
     let artifact = emit::emit(&selected, &plan, &emit::Extras::default())?;
     let model: Model<'_> = Model::new(niwaki::as_bytes(&artifact)).context("calibration")?;
     let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];
@@ -178,10 +197,18 @@ pub fn calibrate(graph: &Graph, samples: &Samples, options: &Options) -> Result<
 
     let value_of = |tensor: usize| builder.tensors[tensor].value;
     let input_values: Vec<_> = selected.inputs.iter().map(|(t, _)| value_of(*t)).collect();
-    let layer_values: Vec<_> = builder.operators.iter().map(|op| value_of(op.output)).collect();
+    let layer_values: Vec<_> = builder
+        .operators
+        .iter()
+        .map(|op| value_of(op.output))
+        .collect();
     let mut statistics: HashMap<ValueId, Statistics> = HashMap::new();
     // The first pass finds the ends; histograms need a second one between them.
-    let passes = if options.ranges == RangeMethod::MinMax { 1 } else { 2 };
+    let passes = if options.ranges == RangeMethod::MinMax {
+        1
+    } else {
+        2
+    };
     for pass in 0..passes {
         let progress = crate::progress::bar("calibrating", samples.samples.len());
         let mut see = |id: Option<ValueId>, tensor: &Tensor, bytes: &[u8]| {
@@ -191,7 +218,9 @@ pub fn calibrate(graph: &Graph, samples: &Samples, options: &Options) -> Result<
             let words = bytes.as_chunks::<4>().0;
             let values: Vec<f32> = words.iter().map(|w| f32::from_le_bytes(*w)).collect();
             let channels = tensor.shape().last().copied().unwrap_or(1) as usize;
-            let entry = statistics.entry(id).or_insert_with(|| Statistics::new(channels));
+            let entry = statistics
+                .entry(id)
+                .or_insert_with(|| Statistics::new(channels));
             if pass == 0 {
                 entry.see(&values);
             } else {

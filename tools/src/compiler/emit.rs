@@ -1,8 +1,6 @@
 //! The artifact's bytes.
 
-use niwaki::artifact::{
-    Golden, Header, Port, Record, Storage, Text,
-};
+use niwaki::artifact::{Golden, Header, Port, Record, Storage, Text};
 use niwaki::{Model, Section, Session};
 
 use anyhow::{Context as _, Result, ensure};
@@ -121,7 +119,10 @@ fn serialise(
         u16::try_from(tensor_count).is_ok(),
         "the model has {tensor_count} tensors; 65535 are supported"
     );
-    let records = builder.operators.iter().flat_map(|operator| &operator.record);
+    let records = builder
+        .operators
+        .iter()
+        .flat_map(|operator| &operator.record);
     let operators: Vec<u8> = records.flat_map(|word| word.to_le_bytes()).collect();
     let mut golden = Vec::new();
     if !digests.is_empty() {

@@ -20,9 +20,9 @@ pub fn evaluate(graph: &Graph, op: &Op, inputs: &[ValueId], shape: &[usize]) -> 
             let values: Vec<_> = a.iter().copied().collect();
             ArrayD::from_shape_vec(IxDyn(shape), values).ok()?
         })),
-        Op::Transpose { perm } => {
-            Some(map_array!(first, a => a.clone().permuted_axes(IxDyn(perm)).as_standard_layout().into_owned()))
-        }
+        Op::Transpose { perm } => Some(
+            map_array!(first, a => a.clone().permuted_axes(IxDyn(perm)).as_standard_layout().into_owned()),
+        ),
         Op::Concat { axis } => {
             let floats: Vec<_> = constants.iter().filter_map(|c| c.as_f32()).collect();
             let views: Vec<_> = floats.iter().map(|a| a.view()).collect();
@@ -33,7 +33,11 @@ pub fn evaluate(graph: &Graph, op: &Op, inputs: &[ValueId], shape: &[usize]) -> 
         Op::Add | Op::Mul => {
             let a = constants[0].as_f32()?.broadcast(IxDyn(shape))?;
             let b = constants[1].as_f32()?.broadcast(IxDyn(shape))?;
-            let result = if matches!(op, Op::Add) { &a + &b } else { &a * &b };
+            let result = if matches!(op, Op::Add) {
+                &a + &b
+            } else {
+                &a * &b
+            };
             Some(Constant::F32(result))
         }
         _ => None,
@@ -175,7 +179,9 @@ fn apply_affine(graph: &mut Graph, fold: Affine) {
         }
         let name = format!("{}.folded", graph.values[base_inputs[1]].name);
         graph.nodes[base].inputs[1] = graph.add_constant(name, Constant::F32(weights));
-        bias.iter_mut().zip(&values).for_each(|(b, factor)| *b *= factor);
+        bias.iter_mut()
+            .zip(&values)
+            .for_each(|(b, factor)| *b *= factor);
     } else {
         bias.iter_mut().zip(&values).for_each(|(b, v)| *b += v);
     }

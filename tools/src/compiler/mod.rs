@@ -106,7 +106,11 @@ pub fn compile(
         );
     }
     let selected = select::select(&graph)?;
-    let plan = plan::plan(&selected.builder, &tensors(&selected.inputs), &tensors(&selected.outputs));
+    let plan = plan::plan(
+        &selected.builder,
+        &tensors(&selected.inputs),
+        &tensors(&selected.outputs),
+    );
     let extras = emit::Extras {
         strip: options.strip,
         ranges,

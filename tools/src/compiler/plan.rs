@@ -47,7 +47,12 @@ pub fn plan(builder: &Builder, inputs: &[usize], outputs: &[usize]) -> Plan {
                 (Some(a), Some(b)) => a.meets(b),
                 _ => false,
             })
-            .map(|&other| (offsets[other], offsets[other] + builder.tensors[other].byte_len()))
+            .map(|&other| {
+                (
+                    offsets[other],
+                    offsets[other] + builder.tensors[other].byte_len(),
+                )
+            })
             .collect();
         neighbours.sort_unstable();
         let mut offset = 0;
@@ -73,7 +78,10 @@ fn lifetimes(builder: &Builder, inputs: &[usize], outputs: &[usize]) -> Vec<Opti
     let mut lifetimes: Vec<Option<Lifetime>> = vec![None; builder.tensors.len()];
     let mut touch = |tensor: usize, time: usize| {
         if builder.tensors[tensor].data.is_none() {
-            let lifetime = lifetimes[tensor].get_or_insert(Lifetime { first: time, last: time });
+            let lifetime = lifetimes[tensor].get_or_insert(Lifetime {
+                first: time,
+                last: time,
+            });
             lifetime.last = time;
         }
     };

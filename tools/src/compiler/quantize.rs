@@ -18,7 +18,9 @@ pub fn affine(low: f32, high: f32) -> (f32, i32) {
     if !scale.is_normal() {
         return (1.0, 0);
     }
-    let zero_point = (-128.0 - low / scale).round_ties_even().clamp(-128.0, 127.0);
+    let zero_point = (-128.0 - low / scale)
+        .round_ties_even()
+        .clamp(-128.0, 127.0);
     (scale, zero_point as i32)
 }
 
@@ -120,7 +122,10 @@ impl Quantizer<'_> {
     fn inputs(&mut self, concat_ranges: &HashMap<ValueId, (f32, f32)>) {
         for &id in &self.source.inputs {
             let is_float = self.source.values[id].dtype == DataType::F32;
-            let range = concat_ranges.get(&id).copied().or_else(|| self.calibration.range(id));
+            let range = concat_ranges
+                .get(&id)
+                .copied()
+                .or_else(|| self.calibration.range(id));
             let Some((low, high)) = range.filter(|_| is_float) else {
                 self.result.inputs.push(id);
                 continue;
@@ -269,7 +274,9 @@ impl Quantizer<'_> {
             dtype,
         };
         let bias_scales = scales.iter().map(|scale| input_scale * scale).collect();
-        let int8 = self.result.add_constant(format!("{name}.int8"), Constant::I8(int8));
+        let int8 = self
+            .result
+            .add_constant(format!("{name}.int8"), Constant::I8(int8));
         let weights = self.dequantize(int8, quantization(scales, axis, DataType::I8));
         let bias = Constant::I32(ndarray::arr1(&bias).into_dyn());
         let bias = self.result.add_constant(format!("{name}.bias"), bias);
@@ -294,7 +301,10 @@ impl Quantizer<'_> {
             Op::Conv { group, .. } => group,
             _ => 1,
         };
-        let Some(means) = self.calibration.channel_means(self.read_through(node.inputs[0])) else {
+        let Some(means) = self
+            .calibration
+            .channel_means(self.read_through(node.inputs[0]))
+        else {
             return nothing;
         };
         // Axis of the input channels in what is left of the weights when one output is taken.
@@ -303,7 +313,9 @@ impl Quantizer<'_> {
             return nothing;
         }
         let group_out = scales.len() / group;
-        let channels = weights.axis_iter(Axis(axis)).zip(int8.axis_iter(Axis(axis)));
+        let channels = weights
+            .axis_iter(Axis(axis))
+            .zip(int8.axis_iter(Axis(axis)));
         channels
             .zip(scales)
             .enumerate()
@@ -317,7 +329,10 @@ impl Quantizer<'_> {
                         .map(|(&w, &q)| f64::from(w) - f64::from(q) * f64::from(scale))
                         .sum()
                 });
-                errors.zip(&means[first..]).map(|(error, mean)| error * mean).sum()
+                errors
+                    .zip(&means[first..])
+                    .map(|(error, mean)| error * mean)
+                    .sum()
             })
             .collect()
     }

@@ -45,7 +45,11 @@ pub fn select(graph: &Graph) -> Result<Selected> {
     }
     let mut outputs: Vec<(usize, String)> = Vec::new();
     for (&id, name) in graph.outputs.iter().zip(&graph.output_names) {
-        let taken: Vec<usize> = inputs.iter().chain(&outputs).map(|(tensor, _)| *tensor).collect();
+        let taken: Vec<usize> = inputs
+            .iter()
+            .chain(&outputs)
+            .map(|(tensor, _)| *tensor)
+            .collect();
         outputs.push((selector.output(id, &taken)?, name.clone()));
     }
     Ok(Selected {
@@ -148,8 +152,13 @@ impl<'g> Selector<'g> {
             }
             DataType::U8 => {
                 let name = format!("{}.int8", label.name);
-                let inner = Label { name, ..label.clone() };
-                label.affine = label.affine.map(|(scale, zero_point)| (scale, zero_point + 128));
+                let inner = Label {
+                    name,
+                    ..label.clone()
+                };
+                label.affine = label
+                    .affine
+                    .map(|(scale, zero_point)| (scale, zero_point + 128));
                 let port = self.builder.port(label, Stored::U8, &value.shape);
                 let view = self.builder.lookup(&port, &sign_table(), Stored::I8, inner);
                 self.integers.insert(id, view);
@@ -252,9 +261,13 @@ impl<'g> Selector<'g> {
                 let x = self.float(node.inputs[0])?;
                 self.builder.softmax_f32(&x, *axis, label)
             }
-            Op::AveragePool { window, count_include_pad } => {
+            Op::AveragePool {
+                window,
+                count_include_pad,
+            } => {
                 let x = self.float(node.inputs[0])?;
-                self.builder.average_pool_f32(&x, window, *count_include_pad, label, shape)
+                self.builder
+                    .average_pool_f32(&x, window, *count_include_pad, label, shape)
             }
             Op::Dequantize(q) => {
                 let x = self.integer(node.inputs[0])?;
@@ -281,7 +294,8 @@ impl<'g> Selector<'g> {
             return None;
         };
         let constant = self.graph.constant(node.inputs[0])?;
-        let mut values = ArrayD::from_shape_vec(IxDyn(constant.shape()), constant.to_i64()?).ok()?;
+        let mut values =
+            ArrayD::from_shape_vec(IxDyn(constant.shape()), constant.to_i64()?).ok()?;
         let mut floats = ArrayD::zeros(values.raw_dim());
         // One pass for each scale: over the whole tensor, or over one index of the axis.
         for (i, (&scale, &zero_point)) in q.scale.iter().zip(&q.zero_point).enumerate() {
@@ -290,7 +304,9 @@ impl<'g> Selector<'g> {
                 from.slice_axis_inplace(Axis(axis), (i..=i).into());
                 to.slice_axis_inplace(Axis(axis), (i..=i).into());
             }
-            to.zip_mut_with(&from, |y, &x| *y = (x - i64::from(zero_point)) as f32 * scale);
+            to.zip_mut_with(&from, |y, &x| {
+                *y = (x - i64::from(zero_point)) as f32 * scale
+            });
         }
         Some(floats)
     }
@@ -323,12 +339,14 @@ impl<'g> Selector<'g> {
                     weights = weights.reversed_axes().as_standard_layout().into_owned();
                 }
                 let bias = bias.as_ref();
-                self.builder.fully_connected_f32(&x, &weights, bias, clamp, label, shape)
+                self.builder
+                    .fully_connected_f32(&x, &weights, bias, clamp, label, shape)
             }
             Op::Add | Op::Mul => {
                 let (a, b) = (self.float(node.inputs[0])?, self.float(node.inputs[1])?);
                 let product = matches!(node.op, Op::Mul);
-                self.builder.binary_f32(product, [&a, &b], clamp, label, shape)
+                self.builder
+                    .binary_f32(product, [&a, &b], clamp, label, shape)
             }
             _ => return Ok(None),
         };
@@ -365,7 +383,8 @@ impl<'g> Selector<'g> {
             Op::MaxPool(window) => self.builder.max_pool(&views[0], window, label, shape),
             Op::Concat { axis } => self.builder.concat(views, *axis, label, shape),
             Op::Pad { before, value, .. } => {
-                self.builder.pad(&views[0], before, fill(*value), label, shape)
+                self.builder
+                    .pad(&views[0], before, fill(*value), label, shape)
             }
             // All that is left; what it is given is what it gives.
             _ => self.builder.reshaped(&views[0], shape),
@@ -389,7 +408,11 @@ impl<'g> Selector<'g> {
             let array = match constant {
                 Constant::I8(array) => array.clone(),
                 Constant::U8(array) => array.mapv(|v| (v ^ 0x80).cast_signed()),
-                _ => anyhow::bail!("`{}` is {}; int8 and uint8 are supported", value.name, value.dtype.name()),
+                _ => anyhow::bail!(
+                    "`{}` is {}; int8 and uint8 are supported",
+                    value.name,
+                    value.dtype.name()
+                ),
             };
             return Ok(self.builder.constant_i8(label, &array));
         }
@@ -398,19 +421,30 @@ impl<'g> Selector<'g> {
         };
         if let Op::Quantize(q) = &node.op {
             let affine = self.per_tensor(q, id)?;
-            let label = Label { affine: Some(affine), ..label };
+            let label = Label {
+                affine: Some(affine),
+                ..label
+            };
             return self.quantized(node.inputs[0], affine, label);
         }
         ensure!(
             matches!(
                 node.op,
-                Op::Reshape | Op::Transpose { .. } | Op::MaxPool(_) | Op::Concat { .. } | Op::Pad { .. }
+                Op::Reshape
+                    | Op::Transpose { .. }
+                    | Op::MaxPool(_)
+                    | Op::Concat { .. }
+                    | Op::Pad { .. }
             ),
             "`{}`: this operation on {} is not supported; put it between DequantizeLinear and QuantizeLinear",
             value.name,
             value.dtype.name()
         );
-        let views: Vec<View> = node.inputs.iter().map(|&i| self.integer(i)).collect::<Result<_>>()?;
+        let views: Vec<View> = node
+            .inputs
+            .iter()
+            .map(|&i| self.integer(i))
+            .collect::<Result<_>>()?;
         let shift = if value.dtype == DataType::U8 { 0x80 } else { 0 };
         let fill = |v: f32| (v as i32 as u8 ^ shift).into();
         Ok(self.structural(&node.op, &views, label, &value.shape, fill))
@@ -444,11 +478,17 @@ impl<'g> Selector<'g> {
                         return Ok(None);
                     }
                 }
-                let label = Label { affine: Some(inner.affine), ..self.label(id) };
+                let label = Label {
+                    affine: Some(inner.affine),
+                    ..self.label(id)
+                };
                 let shape = self.shape(id);
                 let fill = |v: f32| u32::from(((v / scale) as i32 + zero_point) as u8);
                 let view = self.structural(&node.op, &[inner.view], label, shape, fill);
-                Ok(Some(Int8View { view, affine: inner.affine }))
+                Ok(Some(Int8View {
+                    view,
+                    affine: inner.affine,
+                }))
             }
             _ => Ok(None),
         }
@@ -485,7 +525,12 @@ impl<'g> Selector<'g> {
             && let Some(stage) = OutputStage::new(zero_point, -128, 127)
         {
             // Rounding keeps order, so clamping the float and clamping its int8 are the same.
-            let mut out = Int8Output { scale, zero_point, low: -128, high: 127 };
+            let mut out = Int8Output {
+                scale,
+                zero_point,
+                low: -128,
+                high: 127,
+            };
             for (low, high) in clamps.iter().rev() {
                 let (low, high) = (stage.quantize(low / scale), stage.quantize(high / scale));
                 out.low = out.low.clamp(low.into(), high.into());
@@ -507,12 +552,16 @@ impl<'g> Selector<'g> {
         (scale, zero_point): (f32, i32),
         label: Label,
     ) -> Result<View> {
-        let stage = OutputStage::new(zero_point, -128, 127)
-            .ok_or_else(|| anyhow::anyhow!("`{}`: zero point {zero_point} is outside int8", label.name))?;
+        let stage = OutputStage::new(zero_point, -128, 127).ok_or_else(|| {
+            anyhow::anyhow!("`{}`: zero point {zero_point} is outside int8", label.name)
+        })?;
         let (from_scale, from_zero_point) = int8.affine;
         let table = std::array::from_fn(|byte| {
             let x = dequantize((byte as u8).cast_signed(), from_zero_point, from_scale);
-            let y = functions.iter().rev().fold(x, |x, function| function.apply(x));
+            let y = functions
+                .iter()
+                .rev()
+                .fold(x, |x, function| function.apply(x));
             stage.quantize(y / scale).cast_unsigned()
         });
         Ok(self.builder.lookup(&int8.view, &table, Stored::I8, label))
@@ -536,7 +585,9 @@ impl<'g> Selector<'g> {
                 )?;
                 Ok(Some(view))
             }
-            Op::MatMul { .. } => self.product_in_integers(node, node.inputs.get(2).copied(), out, label),
+            Op::MatMul { .. } => {
+                self.product_in_integers(node, node.inputs.get(2).copied(), out, label)
+            }
             Op::Add | Op::Mul => {
                 if matches!(node.op, Op::Add) {
                     // MatMul and Add are how exporters write a dense layer with a bias.
@@ -564,14 +615,25 @@ impl<'g> Selector<'g> {
                 };
                 let product = matches!(node.op, Op::Mul);
                 let operands = [(&a.view, a.affine), (&b.view, b.affine)];
-                Ok(Some(self.builder.binary_i8(product, operands, out, label, shape)))
+                Ok(Some(
+                    self.builder.binary_i8(product, operands, out, label, shape),
+                ))
             }
-            Op::AveragePool { window, count_include_pad } => {
+            Op::AveragePool {
+                window,
+                count_include_pad,
+            } => {
                 let Some(x) = self.exact_int8(node.inputs[0])? else {
                     return Ok(None);
                 };
                 let view = self.builder.average_pool_i8(
-                    &x.view, x.affine, window, *count_include_pad, out, label, shape,
+                    &x.view,
+                    x.affine,
+                    window,
+                    *count_include_pad,
+                    out,
+                    label,
+                    shape,
                 );
                 Ok(Some(view))
             }
@@ -579,7 +641,10 @@ impl<'g> Selector<'g> {
                 let Some(x) = self.exact_int8(node.inputs[0])? else {
                     return Ok(None);
                 };
-                Ok(Some(self.builder.softmax_i8(&x.view, x.affine.0, *axis, affine, label)))
+                Ok(Some(
+                    self.builder
+                        .softmax_i8(&x.view, x.affine.0, *axis, affine, label),
+                ))
             }
             Op::Concat { axis } if (out.low, out.high) == (-128, 127) => {
                 let mut views = Vec::new();
@@ -591,7 +656,11 @@ impl<'g> Selector<'g> {
                         x.view
                     } else {
                         let name = format!("{}.rescaled", self.graph.values[input].name);
-                        let label = Label { name, value: None, affine: Some(affine) };
+                        let label = Label {
+                            name,
+                            value: None,
+                            affine: Some(affine),
+                        };
                         self.tabulated(&x, &[], affine, label)?
                     });
                 }
@@ -619,10 +688,16 @@ impl<'g> Selector<'g> {
             return Ok(None);
         };
         if !transposed {
-            weights.weights = weights.weights.reversed_axes().as_standard_layout().into_owned();
+            weights.weights = weights
+                .weights
+                .reversed_axes()
+                .as_standard_layout()
+                .into_owned();
         }
         let shape = self.shape(node.output);
-        let view = self.builder.fully_connected_i8(&x.view, x.affine, &weights, out, label, shape)?;
+        let view = self
+            .builder
+            .fully_connected_i8(&x.view, x.affine, &weights, out, label, shape)?;
         Ok(Some(view))
     }
 
@@ -663,16 +738,23 @@ impl<'g> Selector<'g> {
                     return None;
                 };
                 // Its scale has to be that of the sums, but for how the exporter rounded it.
-                let fits = spread(&q.scale).iter().zip(&scales).all(|(&bias, &weight)| {
-                    let sum = input_scale * weight;
-                    (bias - sum).abs() <= sum * 1e-5
-                });
+                let fits = spread(&q.scale)
+                    .iter()
+                    .zip(&scales)
+                    .all(|(&bias, &weight)| {
+                        let sum = input_scale * weight;
+                        (bias - sum).abs() <= sum * 1e-5
+                    });
                 if !fits || array.len() != channels || q.zero_point.iter().any(|&z| z != 0) {
                     return None;
                 }
                 array.iter().copied().collect()
             }
         };
-        Some(Int8Weights { weights: array.clone(), scales, bias })
+        Some(Int8Weights {
+            weights: array.clone(),
+            scales,
+            bias,
+        })
     }
 }

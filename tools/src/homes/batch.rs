@@ -35,7 +35,10 @@ struct Reader<'b>(&'b [u8]);
 
 impl<'b> Reader<'b> {
     fn take(&mut self, len: usize) -> Result<&'b [u8]> {
-        let (taken, rest) = self.0.split_at_checked(len).context("the response is cut off")?;
+        let (taken, rest) = self
+            .0
+            .split_at_checked(len)
+            .context("the response is cut off")?;
         self.0 = rest;
         Ok(taken)
     }
@@ -77,10 +80,15 @@ pub(super) fn read_response(path: &Path, artifact: &Artifact, samples: usize) ->
             .iter()
             .map(|&size| Ok(reader.take(size)?.to_vec()))
             .collect::<Result<_>>()?;
-        let digests = (0..operators).map(|_| reader.u64()).collect::<Result<_>>()?;
+        let digests = (0..operators)
+            .map(|_| reader.u64())
+            .collect::<Result<_>>()?;
         results.push(SampleResult { outputs, digests });
     }
-    ensure!(reader.0.is_empty(), "the home's response has bytes to spare");
+    ensure!(
+        reader.0.is_empty(),
+        "the home's response has bytes to spare"
+    );
     Ok(Response {
         results,
         self_test: (self_test != u32::MAX).then_some(self_test as usize),

@@ -24,16 +24,27 @@ pub(super) fn run(artifact: &Artifact, samples: &Samples) -> Result<Attempt> {
         return Ok(Attempt::NotRun(missing));
     }
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let [model, request, response] =
-        ["model.niwaki", "request", "response"].map(|name| folder.path().join(name));
+    let digest = niwaki::Digest::of(niwaki::artifact::DataType::U8, artifact.bytes());
+    let model = folder.path().join(format!("{digest}.niwaki"));
+    let [request, response] = ["request", "response"].map(|name| folder.path().join(name));
     std::fs::write(&model, artifact.bytes())?;
     std::fs::write(&request, batch::request(samples))?;
     let image = build(&model)?;
-    let arguments = [&request, &response].map(|path| format!("arg={}", path.display())).join(",");
+    let arguments = [&request, &response]
+        .map(|path| format!("arg={}", path.display()))
+        .join(",");
     // One instruction a nanosecond, whatever the host does: the board's clock counts
     // instructions, and a run is the same every time.
     let output = Command::new("qemu-system-arm")
-        .args(["-M", BOARD, "-nographic", "-monitor", "none", "-serial", "none"])
+        .args([
+            "-M",
+            BOARD,
+            "-nographic",
+            "-monitor",
+            "none",
+            "-serial",
+            "none",
+        ])
         .args(["-icount", "shift=0", "-kernel"])
         .arg(&image)
         .arg("-semihosting-config")
@@ -68,19 +79,19 @@ fn missing_target() -> Option<String> {
         .output()
         .ok()
         .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())?;
-    (!Path::new(&folder).is_dir()).then(|| {
-        format!("Rust's {TARGET} target is not installed: `rustup target add {TARGET}`")
-    })
+    (!Path::new(&folder).is_dir())
+        .then(|| format!("Rust's {TARGET} target is not installed: `rustup target add {TARGET}`"))
 }
 
-/// Builds the image that carries `model`.
+/// Builds the image that carries `model` and gives its path.
+///
+/// The image keeps the model file's name, and the artifact's digest is in that name: two models
+/// never share an image.
 fn build(model: &Path) -> Result<std::path::PathBuf> {
-    let firmware = project_root().join("firmware");
     let output = Command::new("cargo")
-        .args(["build", "--release", "--locked", "--target", TARGET, "-p", BOARD])
-        .current_dir(&firmware)
-        .env("NIWAKI_MODEL", model)
-        .env("CARGO_TARGET_DIR", firmware.join("target"))
+        .args(["xtask", "firmware", BOARD])
+        .arg(model)
+        .current_dir(project_root())
         .output()
         .context("cannot start cargo")?;
     ensure!(
@@ -88,5 +99,7 @@ fn build(model: &Path) -> Result<std::path::PathBuf> {
         "the firmware does not build: {}",
         String::from_utf8_lossy(&output.stderr).trim()
     );
-    Ok(firmware.join("target").join(TARGET).join("release").join(BOARD))
+    let path = String::from_utf8(output.stdout)?;
+    let path = path.lines().last().context("the build named no image")?;
+    Ok(path.into())
 }

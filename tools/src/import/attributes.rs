@@ -36,7 +36,11 @@ impl Context<'_> {
                 known.contains(&attribute.name.as_str()),
                 "attribute `{}` is not supported; accepted: {}",
                 attribute.name,
-                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                }
             );
         }
         Ok(())
@@ -56,7 +60,9 @@ impl Context<'_> {
             .iter()
             .map(|&v| match usize::try_from(v) {
                 Ok(v) if v >= default => Ok(v),
-                _ => bail!("attribute `{name}` is {values:?}; values of at least {default} are accepted"),
+                _ => bail!(
+                    "attribute `{name}` is {values:?}; values of at least {default} are accepted"
+                ),
             })
             .collect()
     }
@@ -116,7 +122,11 @@ impl Context<'_> {
             let steps = if ceil {
                 // A last window that would start in the padding behind the input is left out.
                 let steps = (padded - reach).div_ceil(stride);
-                if steps * stride >= begin + size { steps - 1 } else { steps }
+                if steps * stride >= begin + size {
+                    steps - 1
+                } else {
+                    steps
+                }
             } else {
                 (padded - reach) / stride
             };

@@ -9,10 +9,12 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use prost::Message as _;
-use tract_onnx::pb::{self, tensor_shape_proto::dimension::Value as Dim, type_proto::Value as Kind};
+use tract_onnx::pb::{
+    self, tensor_shape_proto::dimension::Value as Dim, type_proto::Value as Kind,
+};
 
 use crate::graph::{DataType, Graph, Node, Op, ValueId};
-pub use operators::SUPPORTED;
+pub use operators::supported;
 pub use tensors::{constant_from_proto, read_tensor_file};
 
 /// What `--dim NAME=N` gives: sizes of symbolic dimensions.
@@ -106,9 +108,9 @@ fn import_model(model: &pb::ModelProto, opset: i64, dimensions: &Dimensions) -> 
         } else {
             format!("node `{}`", node.name)
         };
-        importer
-            .add_node(node, opset)
-            .with_context(|| format!("{name}, operator {} of operator set {opset}", node.op_type))?;
+        importer.add_node(node, opset).with_context(|| {
+            format!("{name}, operator {} of operator set {opset}", node.op_type)
+        })?;
     }
     for output in &source.output {
         let id = *importer
@@ -118,7 +120,10 @@ fn import_model(model: &pb::ModelProto, opset: i64, dimensions: &Dimensions) -> 
         importer.graph.outputs.push(id);
         importer.graph.output_names.push(output.name.clone());
     }
-    ensure!(!importer.graph.outputs.is_empty(), "the model has no output");
+    ensure!(
+        !importer.graph.outputs.is_empty(),
+        "the model has no output"
+    );
     importer.graph.remove_dead_nodes();
     Ok(importer.graph)
 }
@@ -128,7 +133,10 @@ impl Importer {
         let place = || format!("input `{}`", input.name);
         let Some(Kind::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref())
         else {
-            bail!("{}: only tensors are supported, not sequences or maps", place());
+            bail!(
+                "{}: only tensors are supported, not sequences or maps",
+                place()
+            );
         };
         let dtype = tensors::data_type(tensor.elem_type).with_context(place)?;
         ensure!(
@@ -143,9 +151,7 @@ impl Importer {
             .with_context(|| format!("{}: it has no shape", place()))?;
         let mut dims = Vec::new();
         for (axis, dim) in shape.dim.iter().enumerate() {
-            dims.push(
-                resolve_dimension(axis, dim.value.as_ref(), dimensions).with_context(place)?,
-            );
+            dims.push(resolve_dimension(axis, dim.value.as_ref(), dimensions).with_context(place)?);
         }
         let id = self.graph.add_value(&input.name, dtype, dims);
         self.names.insert(input.name.clone(), id);
@@ -185,7 +191,11 @@ impl Importer {
                 opset,
             );
         };
-        let name = if node.name.is_empty() { output } else { &node.name };
+        let name = if node.name.is_empty() {
+            output
+        } else {
+            &node.name
+        };
         let id = operators::import(&mut Context {
             graph: &mut self.graph,
             node,
@@ -273,7 +283,10 @@ impl Context<'_> {
         inputs: Vec<ValueId>,
         shape: Vec<usize>,
     ) -> Result<ValueId> {
-        ensure!(!shape.contains(&0), "its output would be empty (shape {shape:?})");
+        ensure!(
+            !shape.contains(&0),
+            "its output would be empty (shape {shape:?})"
+        );
         ensure!(
             shape.len() <= niwaki::MAX_RANK,
             "its output has {} dimensions; {} are supported",

@@ -8,8 +8,8 @@ use crate::graph::{Constant, DataType, Op, Quantization, ValueId};
 
 type Import = fn(&mut Context<'_>) -> Result<ValueId>;
 
-/// The ONNX operators that are supported, and how each comes in.
-pub const SUPPORTED: &[(&str, Import)] = &[
+/// The importer's one table: the ONNX operators that are supported, and how each comes in.
+const TABLE: &[(&str, Import)] = &[
     ("Add", add),
     ("AveragePool", average_pool),
     ("BatchNormalization", batch_normalization),
@@ -37,12 +37,20 @@ pub const SUPPORTED: &[(&str, Import)] = &[
     ("Unsqueeze", unsqueeze),
 ];
 
+/// Names of the ONNX operators that are supported.
+pub fn supported() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(name, _)| *name)
+}
+
 /// Imports one node: finds its row, checks what all have in common, and calls it.
 pub(super) fn import(context: &mut Context<'_>) -> Result<ValueId> {
     let operator = context.node.op_type.as_str();
-    let Some((_, import)) = SUPPORTED.iter().find(|(name, _)| *name == operator) else {
-        let names: Vec<&str> = SUPPORTED.iter().map(|(name, _)| *name).collect();
-        bail!("this operator is not supported; supported are {}", names.join(", "));
+    let Some((_, import)) = TABLE.iter().find(|(name, _)| *name == operator) else {
+        let names: Vec<&str> = supported().collect();
+        bail!(
+            "this operator is not supported; supported are {}",
+            names.join(", ")
+        );
     };
     import(context)
 }
@@ -71,7 +79,10 @@ fn axes(context: &Context<'_>, rank: usize) -> Result<Option<Vec<usize>>> {
         .map(|&v| axis(v, rank))
         .collect::<Result<Vec<_>>>()?;
     axes.sort_unstable();
-    ensure!(axes.windows(2).all(|w| w[0] != w[1]), "axes {values:?} name one axis twice");
+    ensure!(
+        axes.windows(2).all(|w| w[0] != w[1]),
+        "axes {values:?} name one axis twice"
+    );
     Ok(Some(axes))
 }
 
@@ -89,9 +100,10 @@ fn require_float(context: &Context<'_>) -> Result<()> {
 }
 
 /// The shape of two operands together, by ONNX's (NumPy's) broadcasting.
-pub fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
+fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>> {
     let rank = a.len().max(b.len());
-    let at = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
+    let at =
+        |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
     (0..rank)
         .map(|i| match (at(a, i), at(b, i)) {
             (x, y) if x == y || y == 1 => Ok(x),
@@ -125,7 +137,13 @@ fn unary(context: &mut Context<'_>, op: Op) -> Result<ValueId> {
 
 fn relu(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&[])?;
-    unary(context, Op::Clamp { low: 0.0, high: f32::INFINITY })
+    unary(
+        context,
+        Op::Clamp {
+            low: 0.0,
+            high: f32::INFINITY,
+        },
+    )
 }
 
 fn sigmoid(context: &mut Context<'_>) -> Result<ValueId> {
@@ -145,15 +163,21 @@ fn clip(context: &mut Context<'_>) -> Result<ValueId> {
             return Ok(context.float(name, default));
         };
         let values = context.graph.constant_f32(id);
-        let values = values.with_context(|| {
-            format!("its {name} (input {i}) has to be a constant float32")
-        })?;
-        values.iter().next().copied().with_context(|| format!("its {name} is empty"))
+        let values = values
+            .with_context(|| format!("its {name} (input {i}) has to be a constant float32"))?;
+        values
+            .iter()
+            .next()
+            .copied()
+            .with_context(|| format!("its {name} is empty"))
     };
     let low = bound(1, "min", f32::NEG_INFINITY)?;
     // ONNX: where min is above max, every element becomes max.
     let high = bound(2, "max", f32::INFINITY)?;
-    let op = Op::Clamp { low: low.min(high), high };
+    let op = Op::Clamp {
+        low: low.min(high),
+        high,
+    };
     let inputs = vec![context.input(0)?];
     ensure!(
         context.graph.values[inputs[0]].dtype == DataType::F32,
@@ -164,14 +188,23 @@ fn clip(context: &mut Context<'_>) -> Result<ValueId> {
 }
 
 fn conv(context: &mut Context<'_>) -> Result<ValueId> {
-    context.only_attributes(&["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"])?;
+    context.only_attributes(&[
+        "auto_pad",
+        "dilations",
+        "group",
+        "kernel_shape",
+        "pads",
+        "strides",
+    ])?;
     require_float(context)?;
     let (x, w) = (context.shape(0)?, context.shape(1)?);
     ensure!(
         x.len() == w.len() && x.len() >= 3,
         "input of shape {x:?} and weights of shape {w:?} are not those of a convolution"
     );
-    let group = usize::try_from(context.int("group", 1)).ok().filter(|&g| g > 0);
+    let group = usize::try_from(context.int("group", 1))
+        .ok()
+        .filter(|&g| g > 0);
     let group = group.context("attribute `group` has to be at least 1")?;
     ensure!(
         x[1] == w[1] * group && w[0].is_multiple_of(group),
@@ -240,7 +273,10 @@ fn gemm(context: &mut Context<'_>) -> Result<ValueId> {
     let transposed = context.int("transB", 0) != 0;
     let (mut x, w) = (context.shape(0)?, context.shape(1)?);
     require_weights(context, context.input(1)?)?;
-    ensure!(x.len() == 2 && w.len() == 2, "shapes {x:?} and {w:?} are not matrices");
+    ensure!(
+        x.len() == 2 && w.len() == 2,
+        "shapes {x:?} and {w:?} are not matrices"
+    );
     let mut input = context.input(0)?;
     if context.int("transA", 0) != 0 {
         x.reverse();
@@ -248,7 +284,11 @@ fn gemm(context: &mut Context<'_>) -> Result<ValueId> {
         let op = Op::Transpose { perm: vec![1, 0] };
         input = context.emit_named(&name, op, vec![input], x.clone())?;
     }
-    let (k, n) = if transposed { (w[1], w[0]) } else { (w[0], w[1]) };
+    let (k, n) = if transposed {
+        (w[1], w[0])
+    } else {
+        (w[0], w[1])
+    };
     ensure!(x[1] == k, "shapes {x:?} and {w:?} cannot be multiplied");
     let mut weights = context.input(1)?;
     let (alpha, beta) = (context.float("alpha", 1.0), context.float("beta", 1.0));
@@ -265,7 +305,8 @@ fn gemm(context: &mut Context<'_>) -> Result<ValueId> {
     };
     if beta != 1.0 {
         let values = context.graph.constant_f32(bias).map(|c| c * beta);
-        let values = values.context("attribute `beta` other than 1 needs a constant float32 bias")?;
+        let values =
+            values.context("attribute `beta` other than 1 needs a constant float32 bias")?;
         bias = context
             .graph
             .add_constant(format!("{}.beta", context.output), Constant::F32(values));
@@ -292,14 +333,22 @@ fn batch_normalization(context: &mut Context<'_>) -> Result<ValueId> {
         "training mode and non-spatial statistics are not supported: export for inference"
     );
     let shape = context.shape(0)?;
-    ensure!(shape.len() >= 2, "its input has shape {shape:?}, without channels");
+    ensure!(
+        shape.len() >= 2,
+        "its input has shape {shape:?}, without channels"
+    );
     let parameter = |i: usize| -> Result<ArrayD<f32>> {
         let values = context.graph.constant_f32(context.input(i)?);
         let values = values.with_context(|| format!("input {i} has to be a constant"))?;
-        ensure!(values.shape() == [shape[1]], "input {i} has shape {:?}", values.shape());
+        ensure!(
+            values.shape() == [shape[1]],
+            "input {i} has shape {:?}",
+            values.shape()
+        );
         Ok(values.clone())
     };
-    let [scale, bias, mean, variance] = [parameter(1)?, parameter(2)?, parameter(3)?, parameter(4)?];
+    let [scale, bias, mean, variance] =
+        [parameter(1)?, parameter(2)?, parameter(3)?, parameter(4)?];
     let epsilon = context.float("epsilon", 1e-5);
     // y = (x - mean) / sqrt(variance + epsilon) * scale + bias, as one product and one sum.
     // In f64, so that the folded constants carry one rounding.
@@ -325,7 +374,9 @@ fn batch_normalization(context: &mut Context<'_>) -> Result<ValueId> {
 
 /// The `kernel_shape` of a pool.
 fn pool_kernel(context: &Context<'_>) -> Result<Vec<usize>> {
-    let kernel = context.ints("kernel_shape").context("attribute `kernel_shape` is missing")?;
+    let kernel = context
+        .ints("kernel_shape")
+        .context("attribute `kernel_shape` is missing")?;
     kernel
         .iter()
         .map(|&k| usize::try_from(k).ok().filter(|&k| k > 0))
@@ -338,23 +389,48 @@ fn pooled_shape(x: &[usize], spatial: Vec<usize>) -> Vec<usize> {
 }
 
 fn max_pool(context: &mut Context<'_>) -> Result<ValueId> {
-    let known = ["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"];
+    let known = [
+        "auto_pad",
+        "ceil_mode",
+        "dilations",
+        "kernel_shape",
+        "pads",
+        "storage_order",
+        "strides",
+    ];
     context.only_attributes(&known)?;
     let (input, x) = (context.input(0)?, context.shape(0)?);
-    ensure!(x.len() >= 3, "its input has shape {x:?}, without spatial axes");
+    ensure!(
+        x.len() >= 3,
+        "its input has shape {x:?}, without spatial axes"
+    );
     let (window, spatial) = context.window(&x[2..], pool_kernel(context)?)?;
     context.emit(Op::MaxPool(window), vec![input], pooled_shape(&x, spatial))
 }
 
 fn average_pool(context: &mut Context<'_>) -> Result<ValueId> {
-    let known = ["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"];
+    let known = [
+        "auto_pad",
+        "ceil_mode",
+        "count_include_pad",
+        "dilations",
+        "kernel_shape",
+        "pads",
+        "strides",
+    ];
     context.only_attributes(&known)?;
     require_float(context)?;
     let (input, x) = (context.input(0)?, context.shape(0)?);
-    ensure!(x.len() >= 3, "its input has shape {x:?}, without spatial axes");
+    ensure!(
+        x.len() >= 3,
+        "its input has shape {x:?}, without spatial axes"
+    );
     let (window, spatial) = context.window(&x[2..], pool_kernel(context)?)?;
     let count_include_pad = context.int("count_include_pad", 0) != 0;
-    let op = Op::AveragePool { window, count_include_pad };
+    let op = Op::AveragePool {
+        window,
+        count_include_pad,
+    };
     context.emit(op, vec![input], pooled_shape(&x, spatial))
 }
 
@@ -362,9 +438,15 @@ fn global_average_pool(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&[])?;
     require_float(context)?;
     let (input, x) = (context.input(0)?, context.shape(0)?);
-    ensure!(x.len() >= 3, "its input has shape {x:?}, without spatial axes");
+    ensure!(
+        x.len() >= 3,
+        "its input has shape {x:?}, without spatial axes"
+    );
     let (window, spatial) = context.window(&x[2..], x[2..].to_vec())?;
-    let op = Op::AveragePool { window, count_include_pad: false };
+    let op = Op::AveragePool {
+        window,
+        count_include_pad: false,
+    };
     context.emit(op, vec![input], pooled_shape(&x, spatial))
 }
 
@@ -373,7 +455,10 @@ fn softmax(context: &mut Context<'_>) -> Result<ValueId> {
     require_float(context)?;
     let (input, shape) = (context.input(0)?, context.shape(0)?);
     let before_13 = context.opset < 13;
-    let axis = axis(context.int("axis", if before_13 { 1 } else { -1 }), shape.len())?;
+    let axis = axis(
+        context.int("axis", if before_13 { 1 } else { -1 }),
+        shape.len(),
+    )?;
     if !before_13 || axis + 1 == shape.len() {
         return context.emit(Op::Softmax { axis }, vec![input], shape);
     }
@@ -403,19 +488,29 @@ fn identity(context: &mut Context<'_>) -> Result<ValueId> {
 fn reshape(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&["allowzero"])?;
     let from = context.shape(0)?;
-    let target = context.integers(1, "shape")?.context("its shape (input 1) is missing")?;
+    let target = context
+        .integers(1, "shape")?
+        .context("its shape (input 1) is missing")?;
     let keep_zero = context.int("allowzero", 0) != 0;
     let mut shape = Vec::new();
     for (i, &dim) in target.iter().enumerate() {
         shape.push(match dim {
             -1 => 1,
-            0 if !keep_zero => *from.get(i).context("its shape copies a dimension that is not there")?,
+            0 if !keep_zero => *from
+                .get(i)
+                .context("its shape copies a dimension that is not there")?,
             dim => usize::try_from(dim).context("its shape has a negative dimension")?,
         });
     }
     if let Some(unknown) = target.iter().position(|&dim| dim == -1) {
-        let (have, rest) = (from.iter().product::<usize>(), shape.iter().product::<usize>());
-        ensure!(rest > 0 && have.is_multiple_of(rest), "shape {from:?} cannot become {target:?}");
+        let (have, rest) = (
+            from.iter().product::<usize>(),
+            shape.iter().product::<usize>(),
+        );
+        ensure!(
+            rest > 0 && have.is_multiple_of(rest),
+            "shape {from:?} cannot become {target:?}"
+        );
         shape[unknown] = have / rest;
     }
     reshape_to(context, shape)
@@ -426,8 +521,15 @@ fn flatten(context: &mut Context<'_>) -> Result<ValueId> {
     let from = context.shape(0)?;
     let value = context.int("axis", 1);
     // Unlike elsewhere, the axis may be the rank itself.
-    let split = if value == from.len() as i64 { from.len() } else { axis(value, from.len())? };
-    let shape = vec![from[..split].iter().product(), from[split..].iter().product()];
+    let split = if value == from.len() as i64 {
+        from.len()
+    } else {
+        axis(value, from.len())?
+    };
+    let shape = vec![
+        from[..split].iter().product(),
+        from[split..].iter().product(),
+    ];
     reshape_to(context, shape)
 }
 
@@ -438,7 +540,10 @@ fn squeeze(context: &mut Context<'_>) -> Result<ValueId> {
     let mut shape = Vec::new();
     for (i, &dim) in from.iter().enumerate() {
         let dropped = axes.as_ref().map_or(dim == 1, |axes| axes.contains(&i));
-        ensure!(!dropped || dim == 1, "axis {i} of {from:?} is not 1 and cannot be squeezed");
+        ensure!(
+            !dropped || dim == 1,
+            "axis {i} of {from:?} is not 1 and cannot be squeezed"
+        );
         if !dropped {
             shape.push(dim);
         }
@@ -457,7 +562,13 @@ fn unsqueeze(context: &mut Context<'_>) -> Result<ValueId> {
     let axes = axes(context, rank)?.context("its axes are missing")?;
     let mut rest = from.iter().copied();
     let shape = (0..rank)
-        .map(|i| if axes.contains(&i) { Some(1) } else { rest.next() })
+        .map(|i| {
+            if axes.contains(&i) {
+                Some(1)
+            } else {
+                rest.next()
+            }
+        })
         .collect::<Option<Vec<_>>>();
     reshape_to(context, shape.context("its axes do not fit")?)
 }
@@ -466,12 +577,18 @@ fn transpose(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&["perm"])?;
     let (input, from) = (context.input(0)?, context.shape(0)?);
     let perm = match context.ints("perm") {
-        Some(perm) => perm.iter().map(|&p| axis(p, from.len())).collect::<Result<Vec<_>>>()?,
+        Some(perm) => perm
+            .iter()
+            .map(|&p| axis(p, from.len()))
+            .collect::<Result<Vec<_>>>()?,
         None => (0..from.len()).rev().collect(),
     };
     let mut sorted = perm.clone();
     sorted.sort_unstable();
-    ensure!(sorted.iter().copied().eq(0..from.len()), "attribute `perm` {perm:?} is no permutation");
+    ensure!(
+        sorted.iter().copied().eq(0..from.len()),
+        "attribute `perm` {perm:?} is no permutation"
+    );
     let shape = perm.iter().map(|&p| from[p]).collect();
     context.emit(Op::Transpose { perm }, vec![input], shape)
 }
@@ -502,21 +619,35 @@ fn concat(context: &mut Context<'_>) -> Result<ValueId> {
 fn pad(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&["mode", "pads", "value"])?;
     let mode = context.string("mode").unwrap_or_else(|| "constant".into());
-    ensure!(mode == "constant", "mode `{mode}` is not supported, `constant` is");
+    ensure!(
+        mode == "constant",
+        "mode `{mode}` is not supported, `constant` is"
+    );
     let (input, from) = (context.input(0)?, context.shape(0)?);
     let pads = match context.integers(1, "pads")? {
         Some(pads) => pads,
         None => context.ints("pads").context("its pads are missing")?,
     };
     let axes = match context.integers(3, "axes")? {
-        Some(axes) => axes.iter().map(|&a| axis(a, from.len())).collect::<Result<Vec<_>>>()?,
+        Some(axes) => axes
+            .iter()
+            .map(|&a| axis(a, from.len()))
+            .collect::<Result<Vec<_>>>()?,
         None => (0..from.len()).collect(),
     };
-    ensure!(pads.len() == 2 * axes.len(), "{} pads do not fit {} axes", pads.len(), axes.len());
+    ensure!(
+        pads.len() == 2 * axes.len(),
+        "{} pads do not fit {} axes",
+        pads.len(),
+        axes.len()
+    );
     let value = match context.optional_input(2) {
         None => context.float("value", 0.0),
         Some(id) => {
-            let constant = context.graph.constant(id).context("its value has to be a constant")?;
+            let constant = context
+                .graph
+                .constant(id)
+                .context("its value has to be a constant")?;
             match constant {
                 Constant::F32(a) => a.iter().next().copied().unwrap_or(0.0),
                 other => other.to_i64().and_then(|v| v.first().copied()).unwrap_or(0) as f32,
@@ -525,14 +656,26 @@ fn pad(context: &mut Context<'_>) -> Result<ValueId> {
     };
     let (mut before, mut after) = (vec![0; from.len()], vec![0; from.len()]);
     for (i, &axis) in axes.iter().enumerate() {
-        let size = |v: i64| usize::try_from(v).with_context(|| {
-            format!("pads {pads:?} cut the tensor; values of at least 0 are accepted")
-        });
+        let size = |v: i64| {
+            usize::try_from(v).with_context(|| {
+                format!("pads {pads:?} cut the tensor; values of at least 0 are accepted")
+            })
+        };
         before[axis] = size(pads[i])?;
         after[axis] = size(pads[i + axes.len()])?;
     }
-    let shape = (0..from.len()).map(|i| before[i] + from[i] + after[i]).collect();
-    context.emit(Op::Pad { before, after, value }, vec![input], shape)
+    let shape = (0..from.len())
+        .map(|i| before[i] + from[i] + after[i])
+        .collect();
+    context.emit(
+        Op::Pad {
+            before,
+            after,
+            value,
+        },
+        vec![input],
+        shape,
+    )
 }
 
 fn constant(context: &mut Context<'_>) -> Result<ValueId> {
@@ -562,7 +705,13 @@ fn quantization(
     shape: &[usize],
     default_type: DataType,
 ) -> Result<Quantization> {
-    context.only_attributes(&["axis", "saturate", "block_size", "output_dtype", "precision"])?;
+    context.only_attributes(&[
+        "axis",
+        "saturate",
+        "block_size",
+        "output_dtype",
+        "precision",
+    ])?;
     ensure!(
         context.int("block_size", 0) == 0,
         "attribute `block_size` (blocked quantisation) is not supported; per tensor and per axis are"
@@ -591,7 +740,9 @@ fn quantization(
         Some(id) => {
             let constant = context.graph.constant(id);
             let constant = constant.context("its zero point (input 2) has to be a constant")?;
-            let values = constant.to_i64().context("its zero point has to be of integers")?;
+            let values = constant
+                .to_i64()
+                .context("its zero point has to be of integers")?;
             ensure!(
                 values.len() == scale.len(),
                 "{} zero points do not fit {} scales",

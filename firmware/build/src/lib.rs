@@ -1,0 +1,83 @@
+//! Puts a model into a firmware image, from its build script.
+//!
+//! The script names an environment variable that holds the path of an artifact:
+//!
+//! ```no_run
+//! niwaki_build::embed_model("NIWAKI_MODEL");
+//! ```
+//!
+//! and the program includes what the script has written. It gets the bytes, aligned, the sizes
+//! that a static arena needs, and the set of just the operators that this model uses:
+//!
+//! ```ignore
+//! #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+//! mod model {
+//!     include!(concat!(env!("OUT_DIR"), "/model.rs"));
+//! }
+//! let model = niwaki::Model::<model::ModelOperators>::new(model::MODEL)?;
+//! ```
+//!
+//! The file is checked here, with all that the runtime checks: a model that is damaged, too new
+//! or not a model stops the build, not the device.
+
+mod error;
+mod source;
+
+pub use error::Error;
+
+use std::path::Path;
+use std::{env, fs};
+
+use niwaki::{All, Model};
+
+/// The artifact's name beside the generated source.
+const ARTIFACT: &str = "model.niwaki";
+/// The generated source's name.
+const SOURCE: &str = "model.rs";
+
+/// Writes `OUT_DIR/model.rs` for the artifact whose path is in the environment variable
+/// `variable`. On failure the build stops, with a message that says what to do.
+///
+/// To be called from a build script.
+pub fn embed_model(variable: &str) {
+    println!("cargo::rerun-if-env-changed={variable}");
+    if let Err(error) = embed_from_environment(variable) {
+        println!("cargo::error={error}");
+    }
+}
+
+fn embed_from_environment(variable: &str) -> Result<(), Error> {
+    let path = env::var_os(variable).ok_or_else(|| Error::Unset(variable.to_owned()))?;
+    let path = Path::new(&path);
+    println!("cargo::rerun-if-changed={}", path.display());
+    let out = env::var_os("OUT_DIR").ok_or_else(|| Error::Unset("OUT_DIR".to_owned()))?;
+    embed(path, Path::new(&out))
+}
+
+/// Checks the artifact at `path`, and writes it and the source that includes it into `out`.
+///
+/// # Errors
+///
+/// [`Error`] when a file cannot be read or written, or when the artifact is refused.
+pub fn embed(path: &Path, out: &Path) -> Result<(), Error> {
+    let bytes = fs::read(path).map_err(|error| Error::Read(path.to_owned(), error))?;
+    let words = to_words(&bytes);
+    let model = Model::<All>::new(niwaki::as_bytes(&words))
+        .map_err(|error| Error::Refused(path.to_owned(), error))?;
+    let source = source::of_model(&model)?;
+    // The source includes a copy that lies beside it: it needs no path, and the two agree even
+    // when the original is being written again.
+    for (name, contents) in [(ARTIFACT, &bytes[..]), (SOURCE, source.as_bytes())] {
+        let to = out.join(name);
+        fs::write(&to, contents).map_err(|error| Error::Write(to, error))?;
+    }
+    Ok(())
+}
+
+/// The bytes at the alignment that a model needs, padded with zeros to whole words.
+fn to_words(bytes: &[u8]) -> Vec<u32> {
+    let mut words = vec![0; bytes.len().div_ceil(4)];
+    let aligned = niwaki::as_bytes_mut(&mut words).iter_mut();
+    aligned.zip(bytes).for_each(|(to, &from)| *to = from);
+    words
+}

@@ -1,0 +1,102 @@
+//! What the tests share: where models and data are, and how they are compiled.
+
+pub mod models;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context as _, Result};
+use niwaki_tools::artifact::Artifact;
+use niwaki_tools::compiler::{self, Options};
+use niwaki_tools::data::{Elements, Samples};
+use niwaki_tools::import;
+
+/// The root of the project.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The folder with models, samples, data and conformance cases: `NIWAKI_MODELS`, by default
+/// `shared` beside the project. Where it is absent the test is skipped, loudly; with `CI=true`
+/// that is a failure.
+///
+/// # Panics
+///
+/// With `CI=true`, when it is absent.
+pub fn shared() -> Option<PathBuf> {
+    let path =
+        std::env::var_os("NIWAKI_MODELS").map_or_else(|| root().join("../shared"), PathBuf::from);
+    if path.join("models").is_dir() {
+        return Some(path);
+    }
+    assert!(
+        !in_ci(),
+        "{} has no folder `models`: set NIWAKI_MODELS",
+        path.display()
+    );
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    eprintln!(
+        "SKIPPED {test}: {} has no folder `models`; NIWAKI_MODELS names another place",
+        path.display()
+    );
+    None
+}
+
+/// True where nothing may be skipped.
+pub fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| ci == "true")
+}
+
+/// The `niwaki` binary, which is built beside the tests.
+///
+/// # Panics
+///
+/// When it is not there.
+pub fn niwaki() -> Command {
+    let exe = std::env::current_exe().expect("a test knows where it is");
+    let folder = exe
+        .ancestors()
+        .nth(2)
+        .expect("a test lies in target/PROFILE/deps");
+    let binary = folder.join(format!("niwaki{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        binary.is_file(),
+        "{} is not there: cargo build --release -p niwaki-tools",
+        binary.display()
+    );
+    Command::new(binary)
+}
+
+/// Standard error of a finished command.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Compiles a model of `shared/models`.
+///
+/// # Errors
+///
+/// Those of the compiler.
+pub fn compile(model: &Path, options: &Options, calibration: Option<&Samples>) -> Result<Artifact> {
+    let imported = import::import(model, &import::Dimensions::new())?;
+    let compiled = compiler::compile(&imported, options, calibration)
+        .with_context(|| model.display().to_string())?;
+    Artifact::from_bytes(compiled.bytes())
+}
+
+/// Options that keep a float model in floats.
+pub fn float() -> Options {
+    Options {
+        float: true,
+        ..Options::default()
+    }
+}
+
+/// One-input samples from rows of floats.
+pub fn rows(values: &[f32], len: usize) -> Samples {
+    let row = |row: &[f32]| vec![Elements::F32(row.to_vec())];
+    Samples {
+        samples: values.chunks_exact(len).map(row).collect(),
+    }
+}

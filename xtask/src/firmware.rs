@@ -1,0 +1,124 @@
+//! The firmware's workspace: images of one board and one model, its tests and its lints.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// A board crate, `firmware/boards/NAME`.
+struct Board {
+    name: &'static str,
+    target: &'static str,
+}
+
+const BOARDS: [Board; 1] = [Board {
+    name: "mps2-an386",
+    target: CORTEX_M4F,
+}];
+
+/// The target of a Cortex-M4 with FPU, and of every check that needs no particular machine.
+pub(crate) const CORTEX_M4F: &str = "thumbv7em-none-eabihf";
+
+/// Builds the image of `board` that carries `model`, and gives the ELF's path. The image stays
+/// there until the same board is built with a model of the same file name.
+///
+/// # Errors
+///
+/// When there is no such board or model, or when the model is refused or the firmware does not
+/// build.
+pub(crate) fn build(root: &Path, board: &str, model: &Path) -> Result<PathBuf> {
+    let Some(Board { name, target }) = BOARDS.iter().find(|known| known.name == board) else {
+        let known = BOARDS.map(|board| board.name).join(", ");
+        bail!("there is no board `{board}`: there are {known}");
+    };
+    // Cargo runs in another directory, and the build script in a third.
+    let model = std::path::absolute(model)?;
+    let stem = model
+        .file_stem()
+        .with_context(|| format!("`{}` names no file", model.display()))?;
+
+    let images = root.join("firmware/target/images");
+    fs::create_dir_all(&images)?;
+    // All models of a board are built to one path: nobody else may build before the image has
+    // been copied from there. The lock is given back when the file is closed.
+    let lock = File::create(images.join(".lock"))?;
+    lock.lock()?;
+    let mut command = cargo(root, &["build", "--release", "--target", target]);
+    command.args(["--package", name]);
+    run(command.env("NIWAKI_MODEL", &model))?;
+
+    let built = release_folder(root, target).join(name);
+    let image = images.join(format!("{name}-{}.elf", stem.to_string_lossy()));
+    fs::copy(&built, &image).with_context(|| format!("cannot copy {}", built.display()))?;
+    Ok(image)
+}
+
+/// The tests of the firmware's crates that need no board.
+///
+/// # Errors
+///
+/// When one fails.
+pub(crate) fn test(root: &Path) -> Result<()> {
+    run(&mut cargo(root, &["test"]))
+}
+
+/// Lints of every firmware crate, each for a machine that it is made for.
+///
+/// # Errors
+///
+/// When there is a warning, or no board builds.
+pub(crate) fn lint(root: &Path) -> Result<()> {
+    let deny = ["--", "--deny=warnings"];
+    run(cargo(root, &["clippy", "--all-targets"]).args(deny))?;
+    let probe = ["clippy", "--package=niwaki-probe", "--target", CORTEX_M4F];
+    run(cargo(root, &probe).args(deny))?;
+
+    // A board does not compile without a model, and any will do.
+    let model = root.join("firmware/target/tiny.niwaki");
+    let write = [
+        "run",
+        "--quiet",
+        "--package=niwaki-fixture",
+        "--example=write",
+        "--",
+    ];
+    run(cargo(root, &write).arg(&model))?;
+    for Board { name, target } in &BOARDS {
+        let mut command = cargo(root, &["clippy", "--target", target]);
+        command.args(["--package", name]).args(deny);
+        run(command.env("NIWAKI_MODEL", &model))?;
+    }
+    Ok(())
+}
+
+/// Cargo, to be run on the firmware's workspace.
+pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {
+    // The cargo that has started us, so that the toolchain is the same.
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let folder = root.join("firmware");
+    command.args(arguments);
+    command
+        // What the host's settings say is for the host.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env("CARGO_TARGET_DIR", folder.join("target"))
+        .current_dir(folder);
+    command
+}
+
+/// Where cargo leaves what it has built for `target`.
+pub(crate) fn release_folder(root: &Path, target: &str) -> PathBuf {
+    root.join("firmware/target").join(target).join("release")
+}
+
+/// Runs a command to its end, and fails when it does.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {command:?}"))?;
+    if !status.success() {
+        bail!("{command:?} failed: {status}");
+    }
+    Ok(())
+}

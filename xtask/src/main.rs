@@ -1,0 +1,83 @@
+//! The chores of this repository, each one verb: what CI does, a person does with the same word.
+
+mod checks;
+mod demo;
+mod firmware;
+mod panics;
+mod paths;
+mod report;
+mod setup;
+mod shell;
+mod steps;
+mod test;
+mod tool;
+mod wasm;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The chores of the niwaki repository.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Get what a new machine lacks: Rust targets, qemu-system-arm, node.
+    Setup,
+    /// Build the browser and Node package into wasm/pkg.
+    Wasm,
+    /// Compile a trained model and show that it gives the same bits in every home.
+    Demo,
+    /// Check everything: what CI runs.
+    Test,
+    /// Check format and lints.
+    #[command(visible_alias = "clippy")]
+    Lint,
+    /// Build the documentation; a warning is an error.
+    Doc,
+    /// Build the firmware image of one board and one model, and print its path.
+    Firmware {
+        /// The board, a folder in firmware/boards.
+        board: String,
+        /// The model, a .niwaki file.
+        model: PathBuf,
+    },
+    /// Prove that a run of a model can neither panic nor allocate.
+    Panics,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().chore) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does a chore; false when it has found something wrong and said so.
+fn run(chore: &Chore) -> Result<bool> {
+    match chore {
+        Chore::Setup => setup::run().map(|_| true),
+        Chore::Wasm => wasm::build().map(|()| true),
+        Chore::Demo => demo::run(),
+        Chore::Test => test::run(),
+        Chore::Lint => checks::lint().map(|()| true),
+        Chore::Doc => checks::doc().map(|()| true),
+        Chore::Firmware { board, model } => {
+            let image = firmware::build(paths::root(), board, model)?;
+            println!("{}", image.display());
+            Ok(true)
+        }
+        Chore::Panics => panics::check(paths::root()).map(|()| true),
+    }
+}

@@ -1,0 +1,51 @@
+//! Everything that has to hold, before a change is a good one.
+
+use anyhow::Result;
+
+use crate::setup;
+use crate::steps::{self, Outcome, Step};
+use crate::tool::{NODE, Tool};
+use crate::{checks, demo, firmware, panics, paths, shell, wasm};
+
+/// Checks everything; false when something does not hold.
+pub(crate) fn run() -> Result<bool> {
+    let missing = setup::run()?;
+    Ok(steps::run(vec![
+        Step::new("build the command line, the package and a model", build),
+        Step::new("format", checks::format),
+        Step::new("lints", checks::clippy),
+        Step::new("tests of the runtime", checks::unit_tests),
+        Step::new("the runtime on every machine", checks::runtime_targets),
+        Step::new("acceptance tests", checks::acceptance_tests),
+        Step::new("firmware: lints, tests, no panics", firmware),
+        Step::optional("the Node package", || node(&missing)),
+        Step::new("documentation", checks::doc),
+    ]))
+}
+
+fn build() -> Result<()> {
+    demo::build_command_line()?;
+    wasm::build()?;
+    demo::compile()
+}
+
+fn firmware() -> Result<()> {
+    firmware::lint(paths::root())?;
+    firmware::test(paths::root())?;
+    panics::check(paths::root())
+}
+
+/// The package as Node sees it, with the model that [`build`] has compiled.
+fn node(missing: &[&Tool]) -> Result<Outcome> {
+    if let Some(node) = missing.iter().find(|tool| tool.program == NODE.program) {
+        return Ok(Outcome::Skipped(format!(
+            "{}; {}",
+            node.lack().unwrap_or_default(),
+            node.remedy()
+        )));
+    }
+    let mut command = shell::program(NODE.program, &["--test", "wasm/node/test.mjs"]);
+    command.env("NIWAKI_TEST_MODEL", demo::artifact());
+    shell::run(command)?;
+    Ok(Outcome::Passed)
+}

@@ -1,0 +1,98 @@
+//! Programs of the system that a home needs.
+
+use anyhow::Result;
+
+use crate::shell;
+
+/// A program that no cargo command can bring.
+pub(crate) struct Tool {
+    /// The program.
+    pub(crate) program: &'static str,
+    /// What cannot be run without it.
+    pub(crate) home: &'static str,
+    /// The oldest major version that does.
+    oldest: u32,
+    /// Its package on Debian.
+    pub(crate) debian: &'static str,
+    /// Its package in Homebrew.
+    homebrew: &'static str,
+}
+
+/// Emulator of the Cortex-M boards. Version 6 brought the Cortex-M55.
+pub(crate) const QEMU: Tool = Tool {
+    program: "qemu-system-arm",
+    home: "the emulated boards",
+    oldest: 6,
+    debian: "qemu-system-arm",
+    homebrew: "qemu",
+};
+
+/// Node. Version 18 brought its test runner.
+pub(crate) const NODE: Tool = Tool {
+    program: "node",
+    home: "the Node package",
+    oldest: 18,
+    debian: "nodejs",
+    homebrew: "node",
+};
+
+impl Tool {
+    /// Why it cannot be used; `None` when it can.
+    pub(crate) fn lack(&self) -> Option<String> {
+        let program = self.program;
+        if shell::find(program).is_none() {
+            return Some(format!("{program} is not installed"));
+        }
+        match version(program) {
+            Ok(Some(major)) if major < self.oldest => {
+                let oldest = self.oldest;
+                Some(format!("{program} {major} is older than {oldest}"))
+            }
+            Ok(_) => None,
+            Err(error) => Some(format!("{program} does not run: {error}")),
+        }
+    }
+
+    /// What a person does about it.
+    pub(crate) fn remedy(&self) -> String {
+        if shell::find("brew").is_some() {
+            format!("brew install {}", self.homebrew)
+        } else {
+            format!("sudo {}", apt_get_install(&[self.debian]).join(" "))
+        }
+    }
+}
+
+/// The command that installs packages on Debian. Recommended ones stay out: they bring a desktop,
+/// and conflict with an installed qemu-utils.
+pub(crate) fn apt_get_install<'a>(packages: &[&'a str]) -> Vec<&'a str> {
+    let install = ["apt-get", "install", "-y", "--no-install-recommends"];
+    [&install[..], packages].concat()
+}
+
+/// The major version that the program tells; `None` when it tells none.
+fn version(program: &str) -> Result<Option<u32>> {
+    let text = shell::stdout(shell::program(program, &["--version"]))?;
+    Ok(major(&String::from_utf8_lossy(&text)))
+}
+
+/// The first number in a text such as `v20.20.2` or `QEMU emulator version 7.2.22`.
+fn major(text: &str) -> Option<u32> {
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+    numbers.find(|digits| !digits.is_empty())?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major;
+
+    #[test]
+    fn major_version_is_the_first_number() {
+        assert_eq!(major("v20.20.2\n"), Some(20));
+        assert_eq!(
+            major("QEMU emulator version 7.2.22 (Debian 1:7.2)"),
+            Some(7)
+        );
+        assert_eq!(major("unknown"), None);
+    }
+}
