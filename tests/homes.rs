@@ -1,1 +1,80 @@
-//! To come.
+//! Every acceptance model on every home: each layer's digest is equal on all of them.
+
+use niwaki_tests::models::{self, Variant};
+use niwaki_tests::{in_ci, root, shared};
+use niwaki_tools::artifact::Artifact;
+use niwaki_tools::homes::{self, Attempt, Home};
+
+/// Inputs for each model.
+const INPUTS: usize = 20;
+
+/// Runs the model at a home and holds it against the host.
+fn same_as_host(
+    name: &str,
+    artifact: &Artifact,
+    home: Home,
+    shared: &std::path::Path,
+    variant: Variant,
+) {
+    let samples = models::inputs(shared, name, variant, INPUTS).unwrap();
+    let host = artifact.run(&samples).unwrap();
+    let what = format!("{name} ({variant:?}) on {}", home.name());
+    match homes::run(home, artifact, &samples).unwrap() {
+        Attempt::NotRun(reason) => {
+            assert!(!in_ci(), "{what}: {reason}");
+            eprintln!("SKIPPED {what}: {reason}");
+        }
+        Attempt::Ran(run) => {
+            assert_eq!(run.results.len(), INPUTS, "{what}");
+            assert_eq!(run.self_test, None, "{what}: a golden digest differs");
+            for (k, (ours, theirs)) in host.iter().zip(&run.results).enumerate() {
+                assert_eq!(ours, theirs, "{what}: input {k}");
+            }
+            let layers = host[0].digests.len();
+            println!(
+                "{what}: {INPUTS} inputs, {layers} layers, all digests equal, {:?}",
+                run.cost
+            );
+        }
+    }
+}
+
+fn all_on(home: Home) {
+    let Some(shared) = shared() else { return };
+    for (name, variant) in models::all() {
+        let artifact = models::build(&shared, name, variant).unwrap();
+        same_as_host(name, &artifact, home, &shared, variant);
+    }
+}
+
+#[test]
+fn every_layer_has_the_same_bits_in_node() {
+    all_on(Home::Node);
+}
+
+#[test]
+fn every_layer_has_the_same_bits_on_an_emulated_cortex_m4() {
+    all_on(Home::QemuCortexM4);
+}
+
+#[test]
+fn a_home_that_computes_something_else_is_found() {
+    // The comparison itself: an artifact whose weights differ in one bit gives other digests.
+    let bytes = std::fs::read(root().join("tests/golden/format-1/digits.niwaki")).unwrap();
+    let artifact = Artifact::from_bytes(&bytes).unwrap();
+    let slots = artifact.input_slots().unwrap();
+    let data = root().join("examples/digits/test.npz");
+    let side = niwaki_tools::data::Side::Input;
+    let mut samples = niwaki_tools::data::read_samples(&data, &slots, side).unwrap();
+    samples.samples.truncate(2);
+    let first = artifact.run(&samples).unwrap();
+    let mut other = bytes.clone();
+    let at = niwaki_tests::data_section(&bytes).start;
+    other[at] ^= 0x40;
+    let other = Artifact::from_bytes(&niwaki_tests::sealed(other)).unwrap();
+    assert_ne!(first, other.run(&samples).unwrap());
+    assert!(
+        other.self_test().unwrap().is_some(),
+        "the golden digests tell"
+    );
+}

@@ -447,16 +447,24 @@ fn samples_from_folder(path: &Path, slots: &[Slot], side: Side) -> Result<Sample
         let mut row = Vec::new();
         for (j, slot) in slots.iter().enumerate() {
             let file = folder.join(format!("{}_{j}.pb", side.word()));
-            let (_, constant) = crate::import::read_tensor_file(&file)?;
-            let array = array_from_constant(&constant)?;
-            row.push(whole(&array, slot).with_context(|| file.display().to_string())?);
+            let read = || whole(&read_tensor(&file)?, slot);
+            row.push(read().with_context(|| file.display().to_string())?);
         }
         samples.push(row);
     }
     Ok(Samples { samples })
 }
 
-fn array_from_constant(constant: &Constant) -> Result<Array> {
+fn read_tensor(file: &Path) -> Result<Array> {
+    array_from_constant(&crate::import::constant_from_bytes(&std::fs::read(file)?)?)
+}
+
+/// The array of a constant.
+///
+/// # Errors
+///
+/// When it is of bool, which no input or output is.
+pub fn array_from_constant(constant: &Constant) -> Result<Array> {
     let elements = match constant {
         Constant::F32(a) => Elements::F32(a.iter().copied().collect()),
         Constant::I8(a) => Elements::I8(a.iter().copied().collect()),

@@ -831,8 +831,10 @@ impl Builder {
         label: Label,
     ) -> View {
         let (x, rows) = self.with_axis_inside(x, axis);
-        // In f64, so that each entry carries one rounding.
-        let exponentials = (0..256).map(|d| (-f64::from(d) * f64::from(input_scale)).exp() as f32);
+        // In f64, so that each entry carries one rounding; by libm, so that every machine compiles
+        // the same artifact.
+        let exponentials =
+            (0..256).map(|d| libm::exp(-f64::from(d) * f64::from(input_scale)) as f32);
         let params = SoftmaxI8Params {
             rows,
             len: x.shape[axis] as u32,

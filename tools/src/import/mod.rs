@@ -7,15 +7,16 @@ mod tensors;
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use prost::Message as _;
 use tract_onnx::pb::{
     self, tensor_shape_proto::dimension::Value as Dim, type_proto::Value as Kind,
 };
 
-use crate::graph::{DataType, Graph, Node, Op, ValueId};
+use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
 pub use operators::supported;
-pub use tensors::{constant_from_proto, read_tensor_file};
+pub use tensors::constant_from_bytes;
+use tensors::constant_from_proto;
 
 /// What `--dim NAME=N` gives: sizes of symbolic dimensions.
 pub type Dimensions = HashMap<String, usize>;
@@ -33,6 +34,9 @@ pub struct Imported {
     pub opset: i64,
 }
 
+/// Operator sets that are supported: the conformance cases of `tests/conformance.txt` cover them.
+const OPSETS: std::ops::RangeInclusive<i64> = 6..=25;
+
 /// Reads an ONNX file.
 ///
 /// # Errors
@@ -41,26 +45,48 @@ pub struct Imported {
 /// would be accepted.
 pub fn import(path: &Path, dimensions: &Dimensions) -> Result<Imported> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let model = pb::ModelProto::decode(&*bytes)
-        .ok()
-        .filter(|model| model.graph.is_some())
-        .ok_or_else(|| {
-            anyhow!(
-                "{} is not an ONNX model: export one, for instance with torch.onnx.export or tf2onnx",
-                path.display()
-            )
-        })?;
+    import_bytes(&bytes, dimensions, &HashMap::new())
+        .with_context(|| format!("cannot import {}", path.display()))
+}
+
+/// Names of the inputs of an ONNX model that have no value in it, in its order.
+///
+/// # Errors
+///
+/// When the bytes are no ONNX model.
+pub fn input_names(bytes: &[u8]) -> Result<Vec<String>> {
+    let graph = pb::ModelProto::decode(bytes)?.graph;
+    let graph = graph.context("the model has no graph")?;
+    let given: Vec<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    let names = graph.input.iter().map(|input| input.name.clone());
+    Ok(names
+        .filter(|name| !given.contains(&name.as_str()))
+        .collect())
+}
+
+/// Reads an ONNX model. Inputs named in `constants` are taken as constants.
+///
+/// # Errors
+///
+/// As [`import`], without the file.
+pub fn import_bytes(
+    bytes: &[u8],
+    dimensions: &Dimensions,
+    constants: &HashMap<String, Constant>,
+) -> Result<Imported> {
+    let model = pb::ModelProto::decode(bytes).ok();
+    let model = model.filter(|model| model.graph.is_some()).context(
+        "it is not an ONNX model: export one, for instance with torch.onnx.export or tf2onnx",
+    )?;
     let opset = model
         .opset_import
         .iter()
         .find(|set| set.domain.is_empty() || set.domain == "ai.onnx")
         .map_or(1, |set| set.version);
-    let graph = import_model(&model, opset, dimensions)
-        .with_context(|| format!("cannot import {}", path.display()))?;
     let producer = format!("{} {}", model.producer_name, model.producer_version);
     Ok(Imported {
-        graph,
-        sha256: hex(&hmac_sha256::Hash::hash(&bytes)),
+        graph: import_model(&model, opset, dimensions, constants)?,
+        sha256: hex(&hmac_sha256::Hash::hash(bytes)),
         producer: producer.trim().to_owned(),
         opset,
     })
@@ -77,11 +103,18 @@ struct Importer {
     names: HashMap<String, ValueId>,
 }
 
-fn import_model(model: &pb::ModelProto, opset: i64, dimensions: &Dimensions) -> Result<Graph> {
+fn import_model(
+    model: &pb::ModelProto,
+    opset: i64,
+    dimensions: &Dimensions,
+    constants: &HashMap<String, Constant>,
+) -> Result<Graph> {
     let source = model.graph.as_ref().context("the model has no graph")?;
     ensure!(
-        (7..=22).contains(&opset),
-        "operator set {opset} is not supported, 7 to 22 are: convert the model with onnx.version_converter"
+        OPSETS.contains(&opset),
+        "operator set {opset} is not supported, {} to {} are: convert the model with onnx.version_converter",
+        OPSETS.start(),
+        OPSETS.end()
     );
     let mut importer = Importer {
         graph: Graph::default(),
@@ -96,6 +129,10 @@ fn import_model(model: &pb::ModelProto, opset: i64, dimensions: &Dimensions) -> 
             .with_context(|| format!("initializer `{}`", tensor.name))?;
         let id = importer.graph.add_constant(&tensor.name, constant);
         importer.names.insert(tensor.name.clone(), id);
+    }
+    for (name, constant) in constants {
+        let id = importer.graph.add_constant(name, constant.clone());
+        importer.names.insert(name.clone(), id);
     }
     for input in &source.input {
         if !importer.names.contains_key(&input.name) {

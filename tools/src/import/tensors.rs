@@ -1,7 +1,5 @@
 //! ONNX tensors into arrays.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result, bail, ensure};
 use ndarray::{ArrayD, IxDyn};
 use prost::Message as _;
@@ -53,7 +51,7 @@ fn narrow<T: TryFrom<i32>>(values: &[i32]) -> Result<Vec<T>> {
 /// # Errors
 ///
 /// Says which type or storage is not supported, or that the data does not fill the shape.
-pub fn constant_from_proto(tensor: &pb::TensorProto) -> Result<Constant> {
+pub(super) fn constant_from_proto(tensor: &pb::TensorProto) -> Result<Constant> {
     let external = tensor.data_location == Some(DataLocation::External as i32);
     ensure!(
         !external && tensor.external_data.is_empty(),
@@ -88,15 +86,11 @@ pub fn constant_from_proto(tensor: &pb::TensorProto) -> Result<Constant> {
     })
 }
 
-/// Reads a `.pb` file of a `test_data_set_*` folder: a name and an array.
+/// The array in a serialised ONNX tensor, as `test_data_set_*` folders hold them.
 ///
 /// # Errors
 ///
-/// Names the file.
-pub fn read_tensor_file(path: &Path) -> Result<(String, Constant)> {
-    let place = || format!("cannot read the tensor in {}", path.display());
-    let bytes = std::fs::read(path).with_context(place)?;
-    let tensor = pb::TensorProto::decode(&*bytes).with_context(place)?;
-    let constant = constant_from_proto(&tensor).with_context(place)?;
-    Ok((tensor.name, constant))
+/// When the bytes are no tensor, or one that is not supported.
+pub fn constant_from_bytes(bytes: &[u8]) -> Result<Constant> {
+    constant_from_proto(&pb::TensorProto::decode(bytes).context("it is no ONNX tensor")?)
 }
