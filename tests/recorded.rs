@@ -15,11 +15,14 @@ use niwaki_tools::data::{self, Elements, Side};
 /// QLinearAdd rounds differently from ONNX's step-by-step meaning there (see NUMERICS.md).
 const NEAR_TIE: f64 = 2e-5;
 
-/// Recorded layers of two inputs, by the name of the value.
-fn recorded_layers(path: &Path) -> (Vec<Vec<i8>>, HashMap<String, Vec<Vec<i8>>>) {
+/// Recorded outputs of layers for each of two inputs, by the name of the value.
+type Layers = HashMap<String, Vec<Vec<i8>>>;
+
+/// Two inputs, and the layers recorded for them.
+fn recorded_layers(path: &Path) -> (Vec<Vec<i8>>, Layers) {
     let arrays = data::read_arrays(path).unwrap();
     let mut inputs = Vec::new();
-    let mut layers = HashMap::new();
+    let mut layers = Layers::new();
     for (name, array) in arrays {
         let Elements::I8(values) = &array.elements else {
             panic!("{name} is not int8");
@@ -55,7 +58,7 @@ fn as_i8(bytes: &[u8]) -> Vec<i8> {
 fn compare_layers(
     artifact: &Artifact,
     input: &[i8],
-    layers: &HashMap<String, Vec<Vec<i8>>>,
+    layers: &Layers,
     sample: usize,
 ) -> (usize, usize) {
     let model = artifact.model().unwrap();

@@ -331,7 +331,8 @@ def train_network(train: Digits, validation: Digits) -> tuple[Params, Stats]:
             )
             losses.append(loss)
         score = accuracy(predict(params, stats, validation.images), validation.labels)
-        print(f"epoch {epoch + 1:2}  loss {np.mean(losses):.4f}  validation {score:.4f}", flush=True)
+        loss = np.mean(losses)
+        print(f"epoch {epoch + 1:2}  loss {loss:.4f}  validation {score:.4f}", flush=True)
         # On a tie the later epoch wins: it was trained at a lower rate.
         if score >= best_accuracy:
             best, best_accuracy = (params, stats), score

@@ -150,7 +150,7 @@ impl Artifact {
     pub fn layers(&self, sample: &[Elements]) -> Result<Vec<Layer>> {
         let mut layers = Vec::new();
         self.observe(std::slice::from_ref(&sample.to_vec()), &mut |_, all| {
-            layers = all
+            layers = all;
         })?;
         Ok(layers)
     }

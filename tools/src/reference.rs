@@ -32,14 +32,14 @@ pub fn run_tract(path: &Path, dimensions: &Dimensions, samples: &Samples) -> Res
     }
     let runnable = model
         .into_typed()
-        .and_then(|model| model.into_runnable())
+        .and_then(tract_onnx::prelude::IntoRunnable::into_runnable)
         .map_err(flat)
         .with_context(place)?;
     let progress = progress::bar("reference", samples.samples.len());
     let mut results = Vec::new();
     for sample in &samples.samples {
         let inputs = sample.iter().zip(&graph.inputs).map(|(elements, &id)| {
-            tensor(elements, graph.shape(id)).map(|tensor| tensor.into_tvalue())
+            tensor(elements, graph.shape(id)).map(tract_onnx::prelude::IntoTValue::into_tvalue)
         });
         let inputs: TVec<TValue> = inputs.collect::<Result<_>>()?;
         let outputs = runnable.run(inputs).map_err(flat).with_context(place)?;

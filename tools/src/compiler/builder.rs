@@ -245,7 +245,7 @@ impl Builder {
         let indices: Vec<u16> = inputs.iter().map(|&tensor| tensor as u16).collect();
         let written = [output.tensor as u16];
         RawOperator::write(O::CODE, &written, &indices, params, &mut |word| {
-            record.push(word)
+            record.push(word);
         });
         self.operators.push(BuiltOperator {
             output: output.tensor,

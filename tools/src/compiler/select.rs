@@ -305,7 +305,7 @@ impl<'g> Selector<'g> {
                 to.slice_axis_inplace(Axis(axis), (i..=i).into());
             }
             to.zip_mut_with(&from, |y, &x| {
-                *y = (x - i64::from(zero_point)) as f32 * scale
+                *y = (x - i64::from(zero_point)) as f32 * scale;
             });
         }
         Some(floats)

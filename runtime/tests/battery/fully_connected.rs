@@ -1,0 +1,96 @@
+//! ONNX `Gemm` and `MatMul` with constant weights.
+
+use niwaki::ops::{
+    FullyConnectedF32, FullyConnectedF32Params, FullyConnectedI8, FullyConnectedI8Params,
+};
+
+use super::oracle::{Quantized, clip};
+use crate::support::{Case, Data, Nd, Operand, Random};
+
+/// Rows, depth and outputs: `[rows, depth] x [depth, outputs]`.
+fn shape(random: &mut Random) -> [usize; 3] {
+    let depth = if random.one_in(4) {
+        random.between(100, 300)
+    } else {
+        random.between(1, 70)
+    };
+    [random.between(1, 6), depth, random.between(1, 40)]
+}
+
+pub fn int8(random: &mut Random, data: &mut Data) -> Case {
+    let [rows, depth, outputs] = shape(random);
+    let mut int8 = random.int8s();
+    let x = Nd::from_fn(&[rows, depth], |_| int8());
+    let mut int8 = random.int8s();
+    let w = Nd::from_fn(&[depth, outputs], |_| int8());
+    let bias: Vec<i32> = (0..outputs)
+        .map(|_| random.bits() as i32 >> random.pick(&[0, 12, 16, 31]))
+        .collect();
+    let multipliers: Vec<f32> = random
+        .multipliers((depth as f64).sqrt() * 5000.0)
+        .take(outputs)
+        .collect();
+    let zero_point = i64::from(random.zero_point());
+    let output = Quantized::draw(random);
+
+    let y = Nd::from_fn(&[rows, outputs], |index| {
+        let [row, o] = *index else { panic!() };
+        let mut sum = i64::from(bias[o]);
+        for k in 0..depth {
+            sum += (i64::from(x.at(&[row, k])) - zero_point) * i64::from(w.at(&[k, o]));
+        }
+        output.rescale(sum, multipliers[o])
+    });
+
+    let with_zero_point = |o: usize| {
+        let weights = (0..depth).map(|k| i64::from(w.at(&[k, o]))).sum::<i64>();
+        (i64::from(bias[o]) - zero_point * weights) as i32
+    };
+    let bias: Vec<i32> = (0..outputs).map(with_zero_point).collect();
+    let params = FullyConnectedI8Params {
+        rows: rows as u32,
+        depth: depth as u32,
+        outputs: outputs as u32,
+        output_zero_point: output.zero_point,
+        low: output.low,
+        high: output.high,
+        weights: data.put(random, &w.permuted(&[1, 0]).values),
+        bias: data.put(random, &bias),
+        multipliers: data.put(random, &multipliers),
+    };
+    let (x, y) = (Operand::in_order(&x), Operand::in_order(&y));
+    Case::new::<FullyConnectedI8>(params, vec![x], y)
+}
+
+pub fn float(random: &mut Random, data: &mut Data) -> Case {
+    let [rows, depth, outputs] = shape(random);
+    let mut float = random.floats();
+    let x = Nd::from_fn(&[rows, depth], |_| float());
+    let mut float = random.floats();
+    let w = Nd::from_fn(&[depth, outputs], |_| float());
+    let bias: Vec<f32> = (0..outputs).map(|_| float()).collect();
+    let range = random.float_clamp();
+
+    // The bias, then the products in the order of the input.
+    let y = Nd::from_fn(&[rows, outputs], |index| {
+        let [row, o] = *index else { panic!() };
+        let mut sum = bias[o];
+        for k in 0..depth {
+            let product = x.at(&[row, k]) * w.at(&[k, o]);
+            sum += product;
+        }
+        clip(sum, range)
+    });
+
+    let params = FullyConnectedF32Params {
+        rows: rows as u32,
+        depth: depth as u32,
+        outputs: outputs as u32,
+        low: range.0,
+        high: range.1,
+        weights: data.put(random, &w.values),
+        bias: data.put(random, &bias),
+    };
+    let (x, y) = (Operand::in_order(&x), Operand::in_order(&y));
+    Case::new::<FullyConnectedF32>(params, vec![x], y)
+}

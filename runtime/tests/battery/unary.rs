@@ -1,0 +1,73 @@
+//! ONNX `Clip`, `Sigmoid` and `Tanh` of floats.
+
+use niwaki::Operator;
+use niwaki::ops::{ClampF32, ClampParams, SigmoidF32, TanhF32};
+
+use super::oracle::clip;
+use crate::support::{Case, Data, Nd, Operand, Random};
+
+fn case<O: Operator<Params: core::fmt::Debug + 'static>>(
+    random: &mut Random,
+    params: O::Params,
+    f: impl Fn(f32) -> f32,
+) -> Case {
+    let mut float = random.floats();
+    let x = Nd::from_fn(&[random.between(1, 300)], |_| float());
+    let y = x.map(f);
+    Case::new::<O>(params, vec![Operand::in_order(&x)], Operand::in_order(&y))
+}
+
+pub fn clamp(random: &mut Random, _: &mut Data) -> Case {
+    let range = random.float_clamp();
+    let params = ClampParams {
+        low: range.0,
+        high: range.1,
+    };
+    case::<ClampF32>(random, params, |x| clip(x, range))
+}
+
+pub fn sigmoid(random: &mut Random, _: &mut Data) -> Case {
+    case::<SigmoidF32>(random, (), |x| {
+        let exponential = libm::expf(-x);
+        1.0 / (1.0 + exponential)
+    })
+}
+
+pub fn tanh(random: &mut Random, _: &mut Data) -> Case {
+    case::<TanhF32>(random, (), libm::tanhf)
+}
+
+/// The elementary functions that `NUMERICS.md` names are the ones that ONNX means: they are
+/// within an ulp or two of the real values.
+#[test]
+fn elementary_functions_are_accurate() {
+    let logistic = |x: f64| 1.0 / (1.0 + (-x).exp());
+    for step in -120_000i32..=120_000 {
+        let x = step as f32 / 1024.0;
+        let wide = f64::from(x);
+        near("exp", x, niwaki::numerics::exp(x), wide.exp(), 1.0);
+        near("tanh", x, niwaki::numerics::tanh(x), wide.tanh(), 1.0);
+        near(
+            "sigmoid",
+            x,
+            niwaki::numerics::sigmoid(x),
+            logistic(wide),
+            2.0,
+        );
+    }
+}
+
+/// Checks a distance in units of the last place of the exact value.
+fn near(name: &str, x: f32, found: f32, exact: f64, ulps: f64) {
+    let rounded = exact as f32;
+    if rounded.is_infinite() {
+        assert_eq!(found, rounded, "{name}({x})");
+        return;
+    }
+    let ulp = f64::from(rounded.next_up()) - f64::from(rounded);
+    let distance = (f64::from(found) - exact).abs() / ulp;
+    assert!(
+        distance <= ulps,
+        "{name}({x}) = {found}, {distance} ulp from {exact}"
+    );
+}
