@@ -171,9 +171,10 @@ impl<'m, S: OperatorSet> Model<'m, S> {
         for (o, output) in operator.outputs().enumerate() {
             let output = self.tensors().get(output).ok_or(Rule::TensorIndex)?;
             let mut others = operator.inputs().chain(operator.outputs().take(o));
+            // An input that is not in the table is refused below.
             let clash = others.any(|t| {
                 let other = self.tensors().get(t);
-                other.is_none_or(|other| other.overlaps(&output))
+                other.is_some_and(|other| other.overlaps(&output))
             });
             if output.storage != Storage::Arena || clash {
                 return Err(Rule::WritesInput);

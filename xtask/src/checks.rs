@@ -18,14 +18,31 @@ pub(crate) fn format() -> Result<()> {
     shell::run(firmware::cargo(paths::root(), &["fmt", "--all", "--check"]))
 }
 
-/// Lints of the workspace. In the release profile, as everything that depends on tract-onnx:
-/// it takes minutes to compile for each profile.
+/// What is compiled in the release profile: all that depends on tract-onnx, and what shares its
+/// dependencies. tract takes minutes to compile for each profile and each set of features, and
+/// cargo unites features over the packages that one command names: so every command names these.
+pub(crate) const RELEASE: [&str; 4] = [
+    "--release",
+    "--workspace",
+    "--exclude=niwaki",
+    "--exclude=xtask",
+];
+
+/// Lints of the workspace.
 pub(crate) fn clippy() -> Result<()> {
-    let command = ["clippy", "--release", "--workspace", "--all-targets"];
-    shell::run(shell::cargo(
-        &[&command[..], &["--", "-Dwarnings"]].concat(),
-    ))
+    let deny = ["--all-targets", "--", "-Dwarnings"];
+    for packages in [
+        &RELEASE[..],
+        &["--package=niwaki", "--all-features"],
+        &XTASK,
+    ] {
+        shell::run(shell::cargo(&[&["clippy"], packages, &deny].concat()))?;
+    }
+    Ok(())
 }
+
+/// This program, which is compiled without optimisation.
+const XTASK: [&str; 2] = ["--profile=xtask", "--package=xtask"];
 
 /// The runtime's own tests and those of this program, with overflow checks on.
 pub(crate) fn unit_tests() -> Result<()> {
@@ -34,11 +51,7 @@ pub(crate) fn unit_tests() -> Result<()> {
         "--package=niwaki",
         "--all-features",
     ]))?;
-    shell::run(shell::cargo(&[
-        "test",
-        "--profile=xtask",
-        "--package=xtask",
-    ]))
+    shell::run(shell::cargo(&[&["test"], &XTASK[..]].concat()))
 }
 
 /// The runtime for every machine, with and without its features.
@@ -51,16 +64,18 @@ pub(crate) fn runtime_targets() -> Result<()> {
     Ok(())
 }
 
-/// The tests of all else. They are in the release profile for the reason that [`clippy`] gives,
-/// and use the `niwaki` binary, the package in `wasm/pkg` and the firmware.
+/// The tests of all else, which use the `niwaki` binary, the package in `wasm/pkg` and the
+/// firmware.
 pub(crate) fn acceptance_tests() -> Result<()> {
-    let rest = ["--workspace", "--exclude=niwaki", "--exclude=xtask"];
-    shell::run(shell::cargo(&[&["test", "--release"], &rest[..]].concat()))
+    shell::run(shell::cargo(&[&["test"], &RELEASE[..]].concat()))
 }
 
 /// The documentation; a warning is an error.
 pub(crate) fn doc() -> Result<()> {
-    let mut command = shell::cargo(&["doc", "--release", "--no-deps", "--workspace"]);
-    command.env("RUSTDOCFLAGS", "-Dwarnings");
-    shell::run(command)
+    for packages in [&RELEASE[..], &["--package=niwaki", "--all-features"]] {
+        let mut command = shell::cargo(&[&["doc", "--no-deps"], packages].concat());
+        command.env("RUSTDOCFLAGS", "-Dwarnings");
+        shell::run(command)?;
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::checks::RELEASE;
 use crate::report::{Inspection, Validation, thousands};
 use crate::{paths, setup, shell, wasm};
 
@@ -55,11 +56,7 @@ pub(crate) fn run() -> Result<bool> {
 
 /// Builds the `niwaki` binary.
 pub(crate) fn build_command_line() -> Result<()> {
-    shell::run(shell::cargo(&[
-        "build",
-        "--release",
-        "--package=niwaki-tools",
-    ]))
+    shell::run(shell::cargo(&[&["build"], &RELEASE[..]].concat()))
 }
 
 /// The compiled example model.

@@ -119,10 +119,14 @@ pub(crate) fn gather<T: Copy>(walk: &Strides, x: &[T], y: &mut [T]) -> Option<()
     let (len, stride) = walk.inner();
     let mut rows = y.chunks_exact_mut(len.max(1));
     for_each_row([walk], |[offset]| {
-        let from = inner_row(x, offset, len, stride)?
-            .iter()
-            .step_by(stride.max(1));
-        rows.next()?.iter_mut().zip(from).for_each(|(y, &x)| *y = x);
+        let row = rows.next()?;
+        match inner_row(x, offset, len, stride)? {
+            [x] => row.fill(*x),
+            from => {
+                let from = from.iter().step_by(stride.max(1));
+                row.iter_mut().zip(from).for_each(|(y, &x)| *y = x);
+            }
+        }
         Some(())
     })
 }

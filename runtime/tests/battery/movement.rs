@@ -11,16 +11,16 @@ use crate::support::{Case, Data, Nd, Operand, Random};
 fn of_any_size(
     random: &mut Random,
     byte: fn(&mut Random, DataType, fn(u64) -> u8) -> Case,
-    word: fn(&mut Random, DataType, fn(u64) -> f32) -> Case,
+    word: fn(&mut Random, DataType, fn(u64) -> i32) -> Case,
 ) -> Case {
     match random.below(4) {
         0 => byte(random, DataType::I8, |bits| bits as u8),
         1 => byte(random, DataType::U8, |bits| bits as u8),
-        // Any bits but those of NaN, which a move has to keep and a comparison does not.
+        // A move keeps a NaN's bits; the comparison would not see it, so there is none.
         2 => word(random, DataType::F32, |bits| {
-            f32::from_bits(bits as u32 & 0xbfff_ffff)
+            bits as i32 & 0xbfff_ffffu32.cast_signed()
         }),
-        _ => word(random, DataType::I32, |bits| f32::from_bits(bits as u32)),
+        _ => word(random, DataType::I32, |bits| bits as i32),
     }
 }
 
@@ -41,7 +41,8 @@ pub fn transpose(random: &mut Random, _: &mut Data) -> Case {
 
 fn transpose_of<T: Element>(random: &mut Random, dtype: DataType, element: fn(u64) -> T) -> Case {
     let rank = random.below(MAX_RANK + 1);
-    let x = tensor(random, &walk::shape(random, rank), element);
+    let dims = walk::shape(random, rank);
+    let x = tensor(random, &dims, element);
     let perm = random.permutation(rank);
     let y = x.permuted(&perm);
     let strides = x.strides();
@@ -95,7 +96,8 @@ pub fn pad(random: &mut Random, _: &mut Data) -> Case {
 
 fn pad_of<T: Element>(random: &mut Random, dtype: DataType, element: fn(u64) -> T) -> Case {
     let rank = random.below(MAX_RANK + 1);
-    let x = tensor(random, &walk::shape(random, rank), element);
+    let dims = walk::shape(random, rank);
+    let x = tensor(random, &dims, element);
     let pads: Vec<[usize; 2]> = (0..rank)
         .map(|_| [random.below(3), random.below(3)])
         .collect();

@@ -8,4 +8,4 @@ mod random;
 pub use artifact::{Aligned, Artifact, Data};
 pub use case::{Case, Operand};
 pub use nd::Nd;
-pub use random::{Multipliers, Random};
+pub use random::Random;
