@@ -16,7 +16,7 @@ pub(super) fn run(artifact: &Artifact, samples: &Samples) -> Result<Attempt> {
         ));
     }
     let package = project_root().join("wasm/pkg");
-    if !package.join("package.json").is_file() && !package.join("niwaki_wasm_bg.wasm").is_file() {
+    if !package.join("niwaki_bg.wasm").is_file() {
         return Ok(Attempt::NotRun(
             "the npm package is not built: `cargo xtask wasm`".into(),
         ));
