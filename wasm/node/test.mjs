@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { env, execPath } from "node:process";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { openPackage } from "./package.mjs";
 
@@ -47,6 +47,18 @@ test("damaged bytes are refused with a reason", () => {
   assert.throws(() => new Model(damaged(bytes.length - 1)), { message: /SHA-256/ });
   assert.throws(() => new Model(bytes.subarray(0, bytes.length - 1)), { message: /cut off/ });
   assert.throws(() => new Model(new Uint8Array()), { message: /not a niwaki artifact/ });
+});
+
+test("the default export finds the module beside itself", async (context) => {
+  // As in a browser, but that there fetch reads a server's files.
+  context.mock.method(globalThis, "fetch", async (url) => {
+    const headers = { "content-type": "application/wasm" };
+    return new Response(await readFile(url), { headers });
+  });
+  // Another query makes another instance, which nobody has opened yet.
+  const fresh = await import(`${pathToFileURL(join(PACKAGE, "niwaki.js"))}?fresh`);
+  await fresh.default();
+  assert.equal(new fresh.Model(bytes).selfTest(), undefined);
 });
 
 test("the model gives the bits that the compiler stored", () => {

@@ -37,6 +37,8 @@ pub(crate) fn build() -> Result<()> {
         .typescript(true)
         .remove_name_section(true)
         .remove_producers_section(true)
+        // Without it, `init()` would not know where the module is.
+        .omit_default_module_path(false)
         .generate(&package)
         .with_context(|| format!("cannot bind {}", module.display()))?;
     copy_files(&paths::root().join("wasm/npm"), &package)?;
