@@ -9,4 +9,5 @@ pub mod homes;
 pub mod import;
 pub mod progress;
 pub mod reference;
+pub mod target;
 pub mod validate;

@@ -3,11 +3,13 @@
 mod checks;
 mod demo;
 mod firmware;
+mod image;
 mod panics;
 mod paths;
 mod report;
 mod setup;
 mod shell;
+mod sizes;
 mod steps;
 mod test;
 mod tool;
@@ -51,6 +53,8 @@ enum Chore {
     },
     /// Prove that a run of a model can neither panic nor allocate.
     Panics,
+    /// Measure the code of each operator on each machine, for `niwaki compile --target`.
+    Sizes,
 }
 
 fn main() -> ExitCode {
@@ -79,5 +83,6 @@ fn run(chore: &Chore) -> Result<bool> {
             Ok(true)
         }
         Chore::Panics => panics::check(paths::root()).map(|()| true),
+        Chore::Sizes => sizes::measure(paths::root()).map(|()| true),
     }
 }

@@ -6,16 +6,12 @@
 //! of the functions by which `core` panics is a *panic call site*; their number has to be 0, but
 //! for those that [`ALLOWED`] lists with a reason.
 
-mod graph;
-mod image;
-
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 use crate::firmware::{self, CORTEX_M4F};
-use graph::Site;
-use image::Image;
+use crate::image::{Image, Site};
 
 /// An image to look into.
 struct Probe {

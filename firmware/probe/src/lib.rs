@@ -5,6 +5,12 @@
 
 #![no_std]
 
+niwaki::operator_set! {
+    /// The operators of the keyword-spotting model kws01.
+    pub struct KwsOps:
+        ConvI8, DepthwiseConvI8, FullyConnectedI8, AveragePoolI8, SoftmaxI8
+}
+
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {

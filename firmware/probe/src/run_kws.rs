@@ -5,13 +5,7 @@
 #![no_main]
 
 use niwaki::Session;
-use niwaki_probe as _;
-
-niwaki::operator_set! {
-    /// The operators of kws01.
-    pub struct KwsOps:
-        ConvI8, DepthwiseConvI8, FullyConnectedI8, AveragePoolI8, SoftmaxI8
-}
+use niwaki_probe::KwsOps;
 
 /// The root of the image.
 #[allow(

@@ -20,7 +20,8 @@ impl Operator for Concat {
     type Params = ConcatParams;
 
     fn check(check: &Check<'_>, p: &ConcatParams) -> Result<(), Rule> {
-        check.arity(check.input_count())?;
+        // Any number of inputs but none.
+        check.arity(check.input_count().max(1))?;
         let output = check.output()?;
         let mut total = 0u64;
         for i in 0..check.input_count() {

@@ -10,7 +10,7 @@ use niwaki_tools::compiler::calibrate::RangeMethod;
 use niwaki_tools::compiler::{self, Options};
 use niwaki_tools::{data, import, reference};
 
-use super::{dimension, inspect::Summary};
+use super::{budget::Budget, dimension, inspect::Summary};
 
 /// Compile an ONNX model into an artifact.
 #[derive(Debug, Args)]
@@ -22,6 +22,9 @@ Examples:
       A model that is quantised already keeps its scales: the bits are onnxruntime's.
   niwaki compile model.onnx -o model.niwaki --float --dim sequence=128
       Keep a float model in floats; a symbolic dimension gets a size.
+  niwaki compile model.onnx -o model.niwaki --calibrate calibration.npz \\
+      --target cortex-m4 --max-ram 16K --max-flash 64K
+      Say what it costs on a machine, and fail beyond a budget.
 
 Data: an .npz with one array for each input, by its name, whose first dimension counts the
 samples; or arrays s<k>_in<j>; or a folder of ONNX test_data_set_*.")]
@@ -55,6 +58,8 @@ pub(super) struct Compile {
     /// Leave names of layers and the origin out: smaller, and harder to look into.
     #[arg(long)]
     strip: bool,
+    #[command(flatten)]
+    budget: Budget,
     /// Print the summary as JSON.
     #[arg(long)]
     json: bool,
@@ -123,13 +128,22 @@ impl Compile {
         };
         let compiled = compiler::compile(&imported, &options, calibration.as_ref())
             .with_context(|| format!("cannot compile {}", self.model.display()))?;
-        data::write_beside(&self.output, |file| Ok(file.write_all(compiled.bytes())?))?;
         let artifact = niwaki_tools::artifact::Artifact::from_bytes(compiled.bytes())?;
         let summary = Summary::of(&artifact)?;
+        let cost = self
+            .budget
+            .check(&summary)
+            .with_context(|| format!("{} is beyond its budget", self.model.display()))?;
+        data::write_beside(&self.output, |file| Ok(file.write_all(compiled.bytes())?))?;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&summary)?);
+            let mut json = serde_json::to_value(&summary)?;
+            json["target"] = serde_json::to_value(&cost)?;
+            println!("{}", serde_json::to_string_pretty(&json)?);
         } else {
             println!("{}: {}", self.output.display(), summary.line());
+            if let Some(cost) = cost {
+                println!("{}", cost.line());
+            }
         }
         Ok(ExitCode::SUCCESS)
     }

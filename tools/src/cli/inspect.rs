@@ -30,16 +30,16 @@ pub(super) struct Inspect {
 #[derive(Debug, Serialize)]
 pub(super) struct Summary {
     /// Size of the file.
-    file_bytes: usize,
+    pub(super) file_bytes: usize,
     /// Activation memory, exactly.
-    arena_bytes: usize,
+    pub(super) arena_bytes: usize,
     /// Weights, biases, multipliers and tables.
     weight_bytes: usize,
     /// Multiply-accumulates of one run.
-    macs: u64,
+    pub(super) macs: u64,
     inputs: Vec<PortSummary>,
     outputs: Vec<PortSummary>,
-    operators: Vec<OperatorSummary>,
+    pub(super) operators: Vec<OperatorSummary>,
     provenance: serde_json::Value,
 }
 
@@ -54,8 +54,8 @@ struct PortSummary {
 }
 
 #[derive(Debug, Serialize)]
-struct OperatorSummary {
-    kind: &'static str,
+pub(super) struct OperatorSummary {
+    pub(super) kind: &'static str,
     /// Name of the output in the ONNX model.
     name: String,
     inputs: Vec<TensorSummary>,

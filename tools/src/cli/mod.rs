@@ -1,5 +1,6 @@
 //! The command line.
 
+mod budget;
 mod compile;
 mod inspect;
 mod run;

@@ -22,6 +22,7 @@ pub(super) struct Reference {
 #[derive(Debug, Default)]
 pub(super) struct Graph {
     names: BTreeMap<u64, String>,
+    sizes: BTreeMap<u64, u64>,
     references: BTreeMap<Node, Vec<Reference>>,
 }
 
@@ -50,7 +51,8 @@ impl fmt::Display for Site {
 impl Graph {
     /// Adds a function. Of two names for one address, as equal functions get them, the one that
     /// panics counts.
-    pub(super) fn add_function(&mut self, address: u64, name: String) {
+    pub(super) fn add_function(&mut self, address: u64, name: String, bytes: u64) {
+        self.sizes.insert(address, bytes);
         let known = self.names.entry(address).or_insert_with(|| name.clone());
         if is_panic(&name) {
             *known = name;
@@ -104,6 +106,26 @@ impl Graph {
         sites
     }
 
+    /// Name and bytes of every function that is reached from `root`, itself included.
+    pub(super) fn reached(&self, root: Node) -> BTreeMap<String, u64> {
+        let mut seen = BTreeSet::from([root]);
+        let mut open = VecDeque::from([root]);
+        while let Some(node) = open.pop_front() {
+            for reference in self.references.get(&node).into_iter().flatten() {
+                if seen.insert(reference.to) {
+                    open.push_back(reference.to);
+                }
+            }
+        }
+        let bytes = |node: &Node| match node {
+            Node::Function(address) => {
+                Some((self.name(*node), *self.sizes.get(address).unwrap_or(&0)))
+            }
+            Node::Data(_) => None,
+        };
+        seen.iter().filter_map(bytes).collect()
+    }
+
     fn name(&self, node: Node) -> String {
         match node {
             Node::Function(address) => match self.names.get(&address) {
@@ -149,7 +171,7 @@ mod tests {
             let Node::Function(address) = node else {
                 continue;
             };
-            graph.add_function(address, name.to_owned());
+            graph.add_function(address, name.to_owned(), 8);
         }
         for (address, &(from, to)) in (0x1000..).zip(references) {
             graph.add_reference(from, Reference { address, to });

@@ -1,5 +1,8 @@
 //! Reads the call graph of an ELF file from the relocations that `--emit-relocs` has kept.
 
+mod graph;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -9,10 +12,11 @@ use object::{
     SectionKind, SymbolKind, elf,
 };
 
-use super::graph::{Graph, Node, Reference, Site};
+pub(crate) use graph::Site;
+use graph::{Graph, Node, Reference};
 
 /// A linked image.
-pub(super) struct Image {
+pub(crate) struct Image {
     graph: Graph,
     symbols: Vec<String>,
     code_bytes: u64,
@@ -20,7 +24,7 @@ pub(super) struct Image {
 
 impl Image {
     /// Reads the ELF file at `path`.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let bytes = fs::read(path)?;
         let file = object::File::parse(&*bytes)?;
         let mut image = Self {
@@ -31,7 +35,9 @@ impl Image {
         for symbol in file.symbols().filter(ObjectSymbol::is_definition) {
             let name = format!("{:#}", rustc_demangle::demangle(symbol.name()?));
             if symbol.kind() == SymbolKind::Text {
-                image.graph.add_function(start(&symbol), name.clone());
+                image
+                    .graph
+                    .add_function(start(&symbol), name.clone(), symbol.size());
             }
             image.symbols.push(name);
         }
@@ -65,24 +71,40 @@ impl Image {
     }
 
     /// Bytes of machine code.
-    pub(super) fn code_bytes(&self) -> u64 {
+    pub(crate) fn code_bytes(&self) -> u64 {
         self.code_bytes
     }
 
     /// The panic call sites that are reached from the function `root`.
-    pub(super) fn panic_sites(&self, root: &str) -> Result<Vec<Site>> {
+    pub(crate) fn panic_sites(&self, root: &str) -> Result<Vec<Site>> {
         let node = self.graph.function_named(root);
         let node = node.with_context(|| format!("there is no function {root}"))?;
         Ok(self.graph.panic_sites(node))
     }
 
+    /// Name and bytes of every function that is reached from the function `root`, itself included.
+    pub(crate) fn reached(&self, root: &str) -> Result<BTreeMap<String, u64>> {
+        let node = self.graph.function_named(root);
+        let node = node.with_context(|| format!("there is no function {root}"))?;
+        Ok(self.graph.reached(node))
+    }
+
+    /// Names of functions that begin so.
+    pub(crate) fn names_with(&self, start: &str) -> Vec<String> {
+        let names = self.symbols.iter();
+        names
+            .filter(|name| name.starts_with(start))
+            .cloned()
+            .collect()
+    }
+
     /// The functions that panic in the image, reached or not.
-    pub(super) fn panics(&self) -> Vec<&str> {
+    pub(crate) fn panics(&self) -> Vec<&str> {
         self.graph.panics().collect()
     }
 
     /// The functions of an allocator in the image.
-    pub(super) fn allocators(&self) -> Vec<&str> {
+    pub(crate) fn allocators(&self) -> Vec<&str> {
         let allocates = |name: &&str| {
             let last = name.rsplit("::").next().unwrap_or(name);
             matches!(
@@ -127,8 +149,11 @@ fn target(file: &object::File<'_>, relocation: &Relocation) -> Option<Node> {
         return None;
     };
     let symbol = file.symbol_by_index(index).ok()?;
-    match symbol.kind() {
-        SymbolKind::Text => Some(Node::Function(start(&symbol))),
-        _ => symbol.section_index().map(|section| Node::Data(section.0)),
+    if symbol.kind() == SymbolKind::Text {
+        return Some(Node::Function(start(&symbol)));
     }
+    let section = symbol.section_index()?;
+    // A label inside a function: RISC-V has one for each half of an address.
+    let label = file.section_by_index(section).ok()?.kind() == SectionKind::Text;
+    (!label).then_some(Node::Data(section.0))
 }
