@@ -7,12 +7,14 @@ use niwaki::{Element, MAX_RANK};
 use super::walk;
 use crate::support::{Case, Data, Nd, Operand, Random};
 
+/// Makes an element from random bits.
+type FromBits<T> = fn(u64) -> T;
+
+/// Draws a case whose elements are of that type and made that way.
+type DrawOf<T> = fn(&mut Random, DataType, FromBits<T>) -> Case;
+
 /// Draws for elements of one byte or of four.
-fn of_any_size(
-    random: &mut Random,
-    byte: fn(&mut Random, DataType, fn(u64) -> u8) -> Case,
-    word: fn(&mut Random, DataType, fn(u64) -> i32) -> Case,
-) -> Case {
+fn of_any_size(random: &mut Random, byte: DrawOf<u8>, word: DrawOf<i32>) -> Case {
     match random.below(4) {
         0 => byte(random, DataType::I8, |bits| bits as u8),
         1 => byte(random, DataType::U8, |bits| bits as u8),
@@ -24,7 +26,7 @@ fn of_any_size(
     }
 }
 
-fn tensor<T: Copy>(random: &mut Random, dims: &[usize], element: fn(u64) -> T) -> Nd<T> {
+fn tensor<T: Copy>(random: &mut Random, dims: &[usize], element: FromBits<T>) -> Nd<T> {
     Nd::from_fn(dims, |_| element(random.bits()))
 }
 
@@ -39,7 +41,7 @@ pub fn transpose(random: &mut Random, _: &mut Data) -> Case {
     of_any_size(random, transpose_of, transpose_of)
 }
 
-fn transpose_of<T: Element>(random: &mut Random, dtype: DataType, element: fn(u64) -> T) -> Case {
+fn transpose_of<T: Element>(random: &mut Random, dtype: DataType, element: FromBits<T>) -> Case {
     let rank = random.below(MAX_RANK + 1);
     let dims = walk::shape(random, rank);
     let x = tensor(random, &dims, element);
@@ -56,7 +58,7 @@ pub fn concat(random: &mut Random, _: &mut Data) -> Case {
     of_any_size(random, concat_of, concat_of)
 }
 
-fn concat_of<T: Element>(random: &mut Random, dtype: DataType, element: fn(u64) -> T) -> Case {
+fn concat_of<T: Element>(random: &mut Random, dtype: DataType, element: FromBits<T>) -> Case {
     let rank = random.between(1, MAX_RANK);
     let axis = random.below(rank);
     let mut dims = walk::shape(random, rank);
@@ -94,7 +96,7 @@ pub fn pad(random: &mut Random, _: &mut Data) -> Case {
     of_any_size(random, pad_of, pad_of)
 }
 
-fn pad_of<T: Element>(random: &mut Random, dtype: DataType, element: fn(u64) -> T) -> Case {
+fn pad_of<T: Element>(random: &mut Random, dtype: DataType, element: FromBits<T>) -> Case {
     let rank = random.below(MAX_RANK + 1);
     let dims = walk::shape(random, rank);
     let x = tensor(random, &dims, element);

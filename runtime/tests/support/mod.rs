@@ -5,7 +5,7 @@ mod case;
 mod nd;
 mod random;
 
-pub use artifact::{Aligned, Artifact, Data};
+pub use artifact::{Aligned, Artifact, Data, port};
 pub use case::{Case, Operand};
 pub use nd::Nd;
 pub use random::Random;

@@ -1,0 +1,290 @@
+//! What each kind of operator checks: how many tensors and parameters it has, their types and
+//! lengths, and the values of its parameters.
+
+use niwaki::artifact::DataType::{self, F32, I8, I32, U8};
+use niwaki::ops;
+use niwaki::{All, LoadError, OperatorSet, Rule};
+
+use super::parameters::Field::{
+    self, Blob, FloatRange, Free, Int8Range, Multipliers, Outer, PoolWindow, Scale, Size, Start,
+    Walk, Walks, Window, ZeroPoint,
+};
+use super::parameters::{DATA, PIXELS_IN, PIXELS_OUT, STEPS, TAPS};
+use super::{Row, load, record};
+use crate::support::{Artifact, port};
+
+/// A kind of operator as `FORMAT.md`, section 6, describes it, in the sizes of a valid record.
+pub struct Kind {
+    code: u16,
+    pub name: &'static str,
+    /// Type and number of elements of each input, then of the output.
+    tensors: &'static [(DataType, usize)],
+    parameters: &'static [Field],
+}
+
+macro_rules! kinds {
+    ($($code:literal $name:ident
+        ($($input:ident[$in_len:expr]),*) -> $output:ident[$out_len:expr],
+        $($field:expr),*;
+    )*) => {
+        pub const KINDS: &[Kind] = &[$(Kind {
+            code: $code,
+            name: stringify!($name),
+            tensors: &[$(($input, $in_len),)* ($output, $out_len)],
+            parameters: &[$($field),*],
+        }),*];
+    };
+}
+
+// Convolutions have two groups, with three channels in and four out each; what is depthwise has
+// six channels. A matrix of two rows and ten columns meets one of ten rows and six columns.
+kinds! {
+    1 ConvI8(I8[PIXELS_IN * 6]) -> I8[PIXELS_OUT * 8],
+        Window, Size(2), Size(3), Size(4), ZeroPoint, ZeroPoint, Int8Range,
+        Blob(1, 8 * TAPS * 3), Blob(4, 8), Multipliers(8);
+    2 ConvF32(F32[PIXELS_IN * 6]) -> F32[PIXELS_OUT * 8],
+        Window, Size(2), Size(3), Size(4), FloatRange, Blob(4, 8 * TAPS * 3), Blob(4, 8);
+    3 DepthwiseConvI8(I8[PIXELS_IN * 6]) -> I8[PIXELS_OUT * 6],
+        Window, Size(6), ZeroPoint, ZeroPoint, Int8Range,
+        Blob(1, TAPS * 6), Blob(4, 6), Multipliers(6);
+    4 DepthwiseConvF32(F32[PIXELS_IN * 6]) -> F32[PIXELS_OUT * 6],
+        Window, Size(6), FloatRange, Blob(4, TAPS * 6), Blob(4, 6);
+    5 FullyConnectedI8(I8[2 * 10]) -> I8[2 * 6],
+        Size(2), Size(10), Size(6), ZeroPoint, Int8Range,
+        Blob(1, 10 * 6), Blob(4, 6), Multipliers(6);
+    6 FullyConnectedF32(F32[2 * 10]) -> F32[2 * 6],
+        Size(2), Size(10), Size(6), FloatRange, Blob(4, 10 * 6), Blob(4, 6);
+    7 AddI8(I8[STEPS], I8[3]) -> I8[STEPS],
+        BOTH, Scale, Scale, ZeroPoint, ZeroPoint, Scale, ZeroPoint, Int8Range;
+    8 AddF32(F32[STEPS], F32[3]) -> F32[STEPS], BOTH, FloatRange;
+    9 MulI8(I8[STEPS], I8[3]) -> I8[STEPS],
+        BOTH, Scale, Scale, ZeroPoint, ZeroPoint, Scale, ZeroPoint, Int8Range;
+    10 MulF32(F32[STEPS], F32[3]) -> F32[STEPS], BOTH, FloatRange;
+    11 MaxPoolI8(I8[PIXELS_IN * 6]) -> I8[PIXELS_OUT * 6], PoolWindow, Size(6);
+    12 MaxPoolF32(F32[PIXELS_IN * 6]) -> F32[PIXELS_OUT * 6], PoolWindow, Size(6);
+    13 AveragePoolI8(I8[PIXELS_IN * 6]) -> I8[PIXELS_OUT * 6],
+        PoolWindow, Size(6), Free, Scale, ZeroPoint, Scale, ZeroPoint, Int8Range;
+    14 AveragePoolF32(F32[PIXELS_IN * 6]) -> F32[PIXELS_OUT * 6], PoolWindow, Size(6), Free;
+    15 SoftmaxI8(I8[2 * 10]) -> I8[2 * 10],
+        Size(2), Size(10), Scale, ZeroPoint, Multipliers(256);
+    16 SoftmaxF32(F32[2 * 10]) -> F32[2 * 10], Size(2), Size(10);
+    17 LookupI8(I8[9]) -> I8[9], Blob(1, 256);
+    18 ClampF32(F32[9]) -> F32[9], FloatRange;
+    19 SigmoidF32(F32[9]) -> F32[9],;
+    20 TanhF32(F32[9]) -> F32[9],;
+    21 QuantizeI8(F32[9]) -> I8[9], Scale, ZeroPoint;
+    22 DequantizeI8(I8[9]) -> F32[9], Scale, ZeroPoint;
+    23 Transpose(I8[STEPS]) -> I8[STEPS], Walk([0, 0, 0, 1, 2, 6]);
+    24 Concat(I8[8], I8[12]) -> I8[20], Outer;
+    25 Pad(I8[STEPS]) -> I8[3 * 4 * 5], Walk([0, 0, 0, 20, 5, 1]), Start(20 + 5 + 1), Free;
+}
+
+/// The walks of an operator whose second input has three elements and repeats them.
+const BOTH: Field = Walks([0, 0, 0, 12, 4, 1], [0, 0, 0, 0, 1, 0]);
+
+/// From one tensor in the arena to the next: room for each to become larger.
+const PITCH: u32 = 2048;
+
+impl Kind {
+    fn inputs(&self) -> Vec<u16> {
+        (0..self.output()).collect()
+    }
+
+    fn output(&self) -> u16 {
+        self.tensors.len() as u16 - 1
+    }
+
+    fn words(&self) -> Vec<u32> {
+        self.parameters
+            .iter()
+            .flat_map(|field| field.words())
+            .collect()
+    }
+
+    /// A valid artifact of one operator.
+    pub fn artifact(&self) -> Artifact {
+        let mut artifact = Artifact::default();
+        artifact.data.bytes = vec![0; DATA];
+        for (&(dtype, len), place) in self.tensors.iter().zip((0..).step_by(PITCH as usize)) {
+            artifact.arena_bytes = place;
+            artifact.push_activation(dtype, &[len]);
+        }
+        artifact.arena_bytes = PITCH * self.tensors.len() as u32;
+        artifact.inputs = self.inputs().into_iter().map(port).collect();
+        artifact.outputs = vec![port(self.output())];
+        artifact.operators = vec![self.record(&[self.output()], &self.inputs(), &self.words())];
+        artifact
+    }
+
+    fn record(&self, outputs: &[u16], inputs: &[u16], parameters: &[u32]) -> Vec<u32> {
+        record(self.code, outputs, inputs, parameters)
+    }
+
+    fn row(&self, what: &str, edit: impl FnOnce(&mut Artifact), verdict: Result<(), Rule>) -> Row {
+        let mut artifact = self.artifact();
+        edit(&mut artifact);
+        let verdict = verdict.map_err(|rule| LoadError::Operator { index: 0, rule });
+        Row::new(format!("{}: {what}", self.name), artifact.file(), verdict)
+    }
+
+    /// Numbers of outputs, inputs and parameter words.
+    fn counts(&self) -> Vec<Row> {
+        let (output, inputs, words) = (self.output(), self.inputs(), self.words());
+        let row = |what: &str, outputs: &[u16], inputs: &[u16], words: &[u32]| {
+            let record = self.record(outputs, inputs, words);
+            let edit = |artifact: &mut Artifact| {
+                // Whatever a second output is, it lies apart from the others.
+                artifact.push_activation(I8, &[1]);
+                artifact.operators[0] = record;
+            };
+            self.row(what, edit, Err(Rule::Count))
+        };
+        let apart = output + 1;
+        let mut rows = vec![
+            row("no output", &[], &inputs, &words),
+            row("two outputs", &[output, apart], &inputs, &words),
+            row(
+                "a word more",
+                &[output],
+                &inputs,
+                &[&words[..], &[0]].concat(),
+            ),
+        ];
+        if let Some((_, fewer)) = words.split_last() {
+            rows.push(row("a word less", &[output], &inputs, fewer));
+        }
+        // Concat takes as many inputs as there are, but for none.
+        let fixed = self.name != "Concat";
+        let fewer = if fixed { inputs.len() } else { 1 };
+        for count in 0..fewer {
+            let what = format!("{count} inputs");
+            rows.push(row(&what, &[output], &inputs[..count], &words));
+        }
+        if fixed {
+            let more = [&inputs[..], &inputs[..1]].concat();
+            rows.push(row("an input more", &[output], &more, &words));
+        }
+        rows
+    }
+
+    /// Types and lengths of the tensors.
+    fn elements(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for (i, &(dtype, len)) in self.tensors.iter().enumerate() {
+            for other in [I8, U8, I32, F32]
+                .into_iter()
+                .filter(|&other| other != dtype)
+            {
+                let verdict = if self.name == "LookupI8" && other == U8 {
+                    Ok(())
+                } else {
+                    Err(Rule::DataType)
+                };
+                let what = format!("tensor {i} is {}", other.name());
+                rows.push(self.row(&what, |a| a.tensors[i].dtype = other, verdict));
+            }
+            for other in [len - 1, len + 1] {
+                // Pad's input has to fit into the output, and the rest is padding.
+                let padding = self.name == "Pad" && i == 1 && other > len;
+                let verdict = if padding {
+                    Ok(())
+                } else {
+                    Err(Rule::ShapeMismatch)
+                };
+                let what = format!("tensor {i} has {other} elements of {len}");
+                rows.push(self.row(&what, |a| a.tensors[i].dims[0] = other as u32, verdict));
+            }
+        }
+        rows
+    }
+
+    /// Values of the parameters.
+    fn values(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        let mut first = 0;
+        for field in self.parameters {
+            for change in field.changes() {
+                let mut words = self.words();
+                let mut what = String::new();
+                for (word, value) in change.words {
+                    words[first + word] = value;
+                    what += &format!("word {} = {value:#x} ", first + word);
+                }
+                if let Some((index, value)) = change.float {
+                    what += &format!("float {index} behind word {first} = {value:?}");
+                }
+                let record = self.record(&[self.output()], &self.inputs(), &words);
+                let edit = |artifact: &mut Artifact| {
+                    artifact.operators[0] = record;
+                    if let Some((index, value)) = change.float {
+                        artifact.data.bytes[4 * index..][..4].copy_from_slice(&value.to_le_bytes());
+                    }
+                };
+                rows.push(self.row(&what, edit, change.verdict));
+            }
+            first += field.words().len();
+        }
+        rows
+    }
+}
+
+/// Codes that no operator has.
+fn unknown_codes() -> Vec<Row> {
+    let unknown = [0, KINDS.len() as u16 + 1, 0x100, u16::MAX].map(|code| {
+        let kind = Kind { code, ..KINDS[0] };
+        let verdict = Err(Rule::UnknownOperator(code));
+        kind.row(&format!("with code {code}"), |_| (), verdict)
+    });
+    unknown.into()
+}
+
+pub fn rows() -> Vec<Row> {
+    let kinds = KINDS.iter();
+    let rows = kinds.flat_map(|kind| [kind.counts(), kind.elements(), kind.values()]);
+    rows.chain([unknown_codes()]).flatten().collect()
+}
+
+#[test]
+fn operators_are_refused() {
+    super::check(&rows());
+}
+
+niwaki::operator_set!(
+    /// Just one operator.
+    struct Lookup: LookupI8
+);
+
+#[test]
+fn a_smaller_set_refuses_all_others() {
+    for kind in KINDS {
+        let file = kind.artifact().file();
+        let rule = Rule::UnknownOperator(kind.code);
+        let verdict = match kind.name {
+            "LookupI8" => Ok(()),
+            _ => Err(LoadError::Operator { index: 0, rule }),
+        };
+        assert_eq!(load::<Lookup>(&file, 0), verdict, "{}", kind.name);
+        assert_eq!(load::<All>(&file, 0), Ok(()), "{}", kind.name);
+        assert_eq!(All::name(kind.code), Some(kind.name));
+        assert_eq!(Lookup::name(kind.code).is_some(), verdict.is_ok());
+    }
+}
+
+#[test]
+fn every_operator_of_the_table_is_here() {
+    let kinds: Vec<_> = KINDS.iter().map(|kind| (kind.code, kind.name)).collect();
+    assert_eq!(kinds, ops::TABLE);
+}
+
+#[test]
+fn every_operator_has_a_parameter_that_is_refused() {
+    let refuses_a_value = |kind: &&Kind| kind.values().iter().any(|row| row.verdict.is_err());
+    let others: Vec<&str> = KINDS
+        .iter()
+        .filter(|kind| !refuses_a_value(kind))
+        .map(|kind| kind.name)
+        .collect();
+    // Any clamp of floats will do, and the last two have no parameters. Of these, the number of
+    // words is what can be wrong, and `counts` breaks it.
+    assert_eq!(others, ["ClampF32", "SigmoidF32", "TanhF32"]);
+}
