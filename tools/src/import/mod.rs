@@ -213,35 +213,36 @@ impl Importer {
         while inputs.last() == Some(&None) {
             inputs.pop();
         }
-        let [output] = node.output.as_slice() else {
-            let used = node.output.iter().skip(1).filter(|name| !name.is_empty());
-            ensure!(
-                used.count() == 0 && !node.output.is_empty(),
-                "{} outputs are not supported, one is",
-                node.output.len()
-            );
-            return self.add_node(
-                &pb::NodeProto {
-                    output: vec![node.output[0].clone()],
-                    ..node.clone()
-                },
-                opset,
-            );
-        };
+        ensure!(
+            node.output.iter().any(|name| !name.is_empty()),
+            "it has no output"
+        );
+        let output = node.output[0].as_str();
         let name = if node.name.is_empty() {
-            output
+            node.output.iter().find(|name| !name.is_empty())
         } else {
-            &node.name
+            Some(&node.name)
         };
-        let id = operators::import(&mut Context {
+        let outputs = operators::import(&mut Context {
             graph: &mut self.graph,
             node,
-            name,
+            name: name.map_or("", String::as_str),
             output,
             opset,
             inputs,
         })?;
-        self.names.insert(output.clone(), id);
+        for (i, name) in node.output.iter().enumerate() {
+            if name.is_empty() {
+                continue;
+            }
+            let id = *outputs.get(i).with_context(|| {
+                format!(
+                    "output {i}, `{name}`, is not supported: only the first {} are",
+                    outputs.len()
+                )
+            })?;
+            self.names.insert(name.clone(), id);
+        }
         Ok(())
     }
 }
@@ -266,6 +267,7 @@ struct Context<'a> {
     graph: &'a mut Graph,
     node: &'a pb::NodeProto,
     name: &'a str,
+    /// Name of output 0; empty when it is left out.
     output: &'a str,
     opset: i64,
     /// Inputs; `None` where an optional one is left out.
@@ -282,6 +284,14 @@ impl Context<'_> {
     /// Input `i`, or `None` when it is left out.
     fn optional_input(&self, i: usize) -> Option<ValueId> {
         self.inputs.get(i).copied().flatten()
+    }
+
+    /// The name of output `i`; one made from the node's name when it is left out.
+    fn output_name(&self, i: usize) -> String {
+        match self.node.output.get(i) {
+            Some(name) if !name.is_empty() => name.clone(),
+            _ => format!("{}.{i}", self.name),
+        }
     }
 
     /// The dimensions of input `i`.
