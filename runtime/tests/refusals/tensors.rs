@@ -39,7 +39,7 @@ fn tensors() -> Vec<Row> {
         })
     };
     let codes = [
-        ("element type", 0, &[0, 3, 6, 0x81, 255][..]),
+        ("element type", 0, &[0, 9, 0x81, 255][..]),
         ("storage", 1, &[2, 0x80, 255]),
         ("top byte", 3, &[1, 0x80, 255]),
     ];
@@ -187,10 +187,21 @@ fn places() -> Vec<Row> {
             ),
         ],
     );
-    for dtype in [DataType::I8, DataType::U8, DataType::I32, DataType::F32] {
+    // Written from `FORMAT.md`, section 4: what an offset is a multiple of.
+    let alignments = [
+        (DataType::I8, 1),
+        (DataType::U8, 1),
+        (DataType::Bool, 1),
+        (DataType::I16, 2),
+        (DataType::U16, 2),
+        (DataType::I32, 4),
+        (DataType::F32, 4),
+        (DataType::I64, 4),
+    ];
+    for (dtype, alignment) in alignments {
         for storage in [Storage::Arena, Storage::Data] {
             let offsets = (0..=4).map(|offset| {
-                let aligned = (offset as usize).is_multiple_of(dtype.bytes());
+                let aligned = (offset as usize).is_multiple_of(alignment);
                 let file = with_tensor(dtype, &[2], |tensor| {
                     (tensor.storage, tensor.offset) = (storage, offset);
                 });
