@@ -1,5 +1,6 @@
 //! What the tests share: where models and data are, and how they are compiled.
 
+pub mod conformance;
 pub mod models;
 
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! The chores of this repository, each one verb: what CI does, a person does with the same word.
 
 mod checks;
+mod conformance;
 mod demo;
 mod firmware;
 mod image;
@@ -31,7 +32,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Get what a new machine lacks: Rust targets, qemu-system-arm, node.
+    /// Get what a new machine lacks: Rust targets, qemu-system-arm, node, pip.
     Setup,
     /// Build the browser and Node package into wasm/pkg.
     Wasm,
@@ -50,6 +51,12 @@ enum Chore {
         board: String,
         /// The model, a .niwaki file.
         model: PathBuf,
+    },
+    /// Run ONNX's backend tests and write docs/operators.md.
+    Conformance {
+        /// Where a list of all cases with their results goes.
+        #[arg(long, value_name = "OUT.json")]
+        json: Option<PathBuf>,
     },
     /// Prove that a run of a model can neither panic nor allocate.
     Panics,
@@ -82,6 +89,7 @@ fn run(chore: &Chore) -> Result<bool> {
             println!("{}", image.display());
             Ok(true)
         }
+        Chore::Conformance { json } => conformance::run(json.as_deref()).map(|()| true),
         Chore::Panics => panics::check(paths::root()).map(|()| true),
         Chore::Sizes => sizes::measure(paths::root()).map(|()| true),
     }

@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use crate::setup;
 use crate::steps::{self, Outcome, Step};
-use crate::tool::{NODE, Tool};
-use crate::{checks, demo, firmware, panics, paths, shell, wasm};
+use crate::tool::{NODE, PYTHON, Tool};
+use crate::{checks, conformance, demo, firmware, panics, paths, shell, wasm};
 
 /// Checks everything; false when something does not hold.
 pub(crate) fn run() -> Result<bool> {
@@ -19,6 +19,7 @@ pub(crate) fn run() -> Result<bool> {
         Step::new("acceptance tests", checks::acceptance_tests),
         Step::new("firmware: lints, tests, no panics", firmware),
         Step::optional("the Node package", || node(&missing)),
+        Step::optional("conformance", || conformance(&missing)),
         Step::new("documentation", checks::doc),
     ]))
 }
@@ -35,14 +36,25 @@ fn firmware() -> Result<()> {
     panics::check(paths::root())
 }
 
+/// Why a step that needs a tool cannot be taken.
+fn lacking(missing: &[&Tool], needed: &Tool) -> Option<Outcome> {
+    let tool = missing.iter().find(|tool| tool.program == needed.program)?;
+    let lack = tool.lack().unwrap_or_default();
+    Some(Outcome::Skipped(format!("{lack}; {}", tool.remedy())))
+}
+
+fn conformance(missing: &[&Tool]) -> Result<Outcome> {
+    if let Some(skipped) = lacking(missing, &PYTHON) {
+        return Ok(skipped);
+    }
+    conformance::check()?;
+    Ok(Outcome::Passed)
+}
+
 /// The package as Node sees it, with the model that [`build`] has compiled.
 fn node(missing: &[&Tool]) -> Result<Outcome> {
-    if let Some(node) = missing.iter().find(|tool| tool.program == NODE.program) {
-        return Ok(Outcome::Skipped(format!(
-            "{}; {}",
-            node.lack().unwrap_or_default(),
-            node.remedy()
-        )));
+    if let Some(skipped) = lacking(missing, &NODE) {
+        return Ok(skipped);
     }
     let mut command = shell::program(NODE.program, &["--test", "wasm/node/test.mjs"]);
     command.env("NIWAKI_TEST_MODEL", demo::artifact());

@@ -36,6 +36,15 @@ pub(crate) const NODE: Tool = Tool {
     homebrew: "node",
 };
 
+/// Python with pip, which brings ONNX's conformance cases. Version 3.
+pub(crate) const PYTHON: Tool = Tool {
+    program: "python3",
+    home: "the conformance cases",
+    oldest: 3,
+    debian: "python3-pip",
+    homebrew: "python3",
+};
+
 impl Tool {
     /// Why it cannot be used; `None` when it can.
     pub(crate) fn lack(&self) -> Option<String> {

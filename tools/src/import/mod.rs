@@ -4,7 +4,7 @@ mod attributes;
 mod operators;
 mod tensors;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -50,19 +50,53 @@ pub fn import(path: &Path, dimensions: &Dimensions) -> Result<Imported> {
         .with_context(|| format!("cannot import {}", path.display()))
 }
 
-/// Names of the inputs of an ONNX model that have no value in it, in its order.
+/// What a model asks for, read without importing it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// Names of the inputs that have no value in it, in its order.
+    pub inputs: Vec<String>,
+    /// Its operators in its order, those of other domains than ONNX's own with their domain.
+    pub operators: Vec<String>,
+    /// Version of the default operator set.
+    pub opset: i64,
+}
+
+/// Looks into an ONNX model.
 ///
 /// # Errors
 ///
 /// When the bytes are no ONNX model.
-pub fn input_names(bytes: &[u8]) -> Result<Vec<String>> {
-    let graph = pb::ModelProto::decode(bytes)?.graph;
-    let graph = graph.context("the model has no graph")?;
-    let given: Vec<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-    let names = graph.input.iter().map(|input| input.name.clone());
-    Ok(names
-        .filter(|name| !given.contains(&name.as_str()))
-        .collect())
+pub fn outline(bytes: &[u8]) -> Result<Outline> {
+    let model = decode(bytes)?;
+    let opset = default_opset(&model);
+    let graph = model.graph.context("the model has no graph")?;
+    let given: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
+    let inputs = graph.input.iter().map(|input| input.name.clone());
+    let operator = |node: &pb::NodeProto| match node.domain.as_str() {
+        "" | "ai.onnx" => node.op_type.clone(),
+        domain => format!("{domain}.{}", node.op_type),
+    };
+    Ok(Outline {
+        inputs: inputs
+            .filter(|name| !given.contains(name.as_str()))
+            .collect(),
+        operators: graph.node.iter().map(operator).collect(),
+        opset,
+    })
+}
+
+fn decode(bytes: &[u8]) -> Result<pb::ModelProto> {
+    let model = pb::ModelProto::decode(bytes).ok();
+    model.filter(|model| model.graph.is_some()).context(
+        "it is not an ONNX model: export one, for instance with torch.onnx.export or tf2onnx",
+    )
+}
+
+fn default_opset(model: &pb::ModelProto) -> i64 {
+    let sets = &model.opset_import;
+    sets.iter()
+        .find(|set| set.domain.is_empty() || set.domain == "ai.onnx")
+        .map_or(1, |set| set.version)
 }
 
 /// Reads an ONNX model. Inputs named in `constants` are taken as constants.
@@ -75,15 +109,8 @@ pub fn import_bytes(
     dimensions: &Dimensions,
     constants: &HashMap<String, Constant>,
 ) -> Result<Imported> {
-    let model = pb::ModelProto::decode(bytes).ok();
-    let model = model.filter(|model| model.graph.is_some()).context(
-        "it is not an ONNX model: export one, for instance with torch.onnx.export or tf2onnx",
-    )?;
-    let opset = model
-        .opset_import
-        .iter()
-        .find(|set| set.domain.is_empty() || set.domain == "ai.onnx")
-        .map_or(1, |set| set.version);
+    let model = decode(bytes)?;
+    let opset = default_opset(&model);
     let producer = format!("{} {}", model.producer_name, model.producer_version);
     Ok(Imported {
         graph: import_model(&model, opset, dimensions, constants)?,
