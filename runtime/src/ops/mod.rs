@@ -14,6 +14,7 @@ mod memory;
 mod pad;
 mod pool;
 mod quantize;
+mod reduce;
 mod softmax;
 mod transpose;
 mod unary;
@@ -55,6 +56,7 @@ pub use memory::{Check, Memory};
 pub use pad::PadParams;
 pub use pool::{AveragePoolF32Params, AveragePoolI8Params, MaxPoolParams};
 pub use quantize::AffineParams;
+pub use reduce::{ArgParams, CumSumParams, ReduceParams};
 pub use softmax::{SoftmaxF32Params, SoftmaxI8Params};
 pub use transpose::TransposeParams;
 pub use unary::ClampParams;
@@ -220,4 +222,15 @@ operators! {
     23 => transpose::Transpose,
     24 => concat::Concat,
     25 => pad::Pad,
+    89 => softmax::LogSoftmaxF32,
+    90 => reduce::ReduceSumF32,
+    91 => reduce::ReduceProdF32,
+    92 => reduce::ReduceMinF32,
+    93 => reduce::ReduceSumSquareF32,
+    94 => reduce::ReduceL1F32,
+    95 => reduce::ReduceL2F32,
+    96 => reduce::ReduceLogSumF32,
+    97 => reduce::ArgMaxF32,
+    98 => reduce::ArgMinF32,
+    99 => reduce::CumSumF32,
 }

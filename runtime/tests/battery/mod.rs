@@ -14,6 +14,7 @@ mod movement;
 mod oracle;
 mod pool;
 mod quantize;
+mod reduce;
 mod softmax;
 mod unary;
 mod walk;
@@ -73,6 +74,17 @@ battery! {
     Transpose: 1000 x movement::transpose,
     Concat: 1000 x movement::concat,
     Pad: 1000 x movement::pad,
+    LogSoftmaxF32: 200 x softmax::logarithm,
+    ReduceSumF32: 200 x reduce::add,
+    ReduceProdF32: 200 x reduce::product,
+    ReduceMinF32: 200 x reduce::least,
+    ReduceSumSquareF32: 200 x reduce::sum_square,
+    ReduceL1F32: 200 x reduce::l1,
+    ReduceL2F32: 200 x reduce::l2,
+    ReduceLogSumF32: 200 x reduce::log_sum,
+    ArgMaxF32: 300 x reduce::arg_max,
+    ArgMinF32: 300 x reduce::arg_min,
+    CumSumF32: 300 x reduce::running,
 }
 
 fn check_many(cases: u64, draw: Draw) {

@@ -1,7 +1,7 @@
 //! What each kind of operator checks: how many tensors and parameters it has, their types and
 //! lengths, and the values of its parameters.
 
-use niwaki::artifact::DataType::{self, F32, I8, I32, U8};
+use niwaki::artifact::DataType::{self, F32, I8, I32, I64, U8};
 use niwaki::ops;
 use niwaki::{All, LoadError, OperatorSet, Rule};
 
@@ -77,6 +77,17 @@ kinds! {
     23 Transpose(I8[STEPS]) -> I8[STEPS], Walk([0, 0, 0, 1, 2, 6]);
     24 Concat(I8[8], I8[12]) -> I8[20], Outer;
     25 Pad(I8[STEPS]) -> I8[3 * 4 * 5], Walk([0, 0, 0, 20, 5, 1]), Start(20 + 5 + 1), Free;
+    89 LogSoftmaxF32(F32[2 * 10]) -> F32[2 * 10], Size(2), Size(10);
+    90 ReduceSumF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
+    91 ReduceProdF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
+    92 ReduceMinF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
+    93 ReduceSumSquareF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
+    94 ReduceL1F32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
+    95 ReduceL2F32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
+    96 ReduceLogSumF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
+    97 ArgMaxF32(F32[2 * 10]) -> I64[2], Size(2), Size(10), Free;
+    98 ArgMinF32(F32[2 * 10]) -> I64[2], Size(2), Size(10), Free;
+    99 CumSumF32(F32[2 * 10]) -> F32[2 * 10], Size(2), Size(10), Free, Free;
 }
 
 /// The walks of an operator whose second input has three elements and repeats them.
