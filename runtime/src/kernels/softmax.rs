@@ -3,9 +3,14 @@
 use crate::numerics::{OutputStage, exp, ln};
 
 /// The largest element; NaN never wins.
-fn largest(x: &[f32]) -> f32 {
+pub(crate) fn largest(x: &[f32]) -> f32 {
     let larger = |largest, &x| if x > largest { x } else { largest };
     x.iter().fold(f32::NEG_INFINITY, larger)
+}
+
+/// `ln(sum of e^(x - largest))`.
+pub(crate) fn log_sum_exp(x: &[f32], largest: f32) -> f32 {
+    ln(x.iter().fold(0.0, |total, &x| total + exp(x - largest)))
 }
 
 /// Logarithm of softmax over each run of `len` elements.
@@ -13,8 +18,7 @@ pub(crate) fn log_softmax_f32(len: u32, x: &[f32], y: &mut [f32]) -> Option<()> 
     let len = (len as usize).max(1);
     for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)) {
         let largest = largest(x);
-        let total = x.iter().fold(0.0, |total, &x| total + exp(x - largest));
-        let logarithm = ln(total);
+        let logarithm = log_sum_exp(x, largest);
         for (y, &x) in y.iter_mut().zip(x) {
             *y = x - largest - logarithm;
         }

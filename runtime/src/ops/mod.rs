@@ -222,6 +222,7 @@ operators! {
     23 => transpose::Transpose,
     24 => concat::Concat,
     25 => pad::Pad,
+    88 => reduce::ReduceLogSumExpF32,
     89 => softmax::LogSoftmaxF32,
     90 => reduce::ReduceSumF32,
     91 => reduce::ReduceProdF32,
@@ -232,5 +233,5 @@ operators! {
     96 => reduce::ReduceLogSumF32,
     97 => reduce::ArgMaxF32,
     98 => reduce::ArgMinF32,
-    99 => reduce::CumSumF32,
+    99 => reduce::CumSum,
 }

@@ -3,7 +3,7 @@
 use super::{Check, Memory, Operator};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
-use crate::kernels::volume;
+use crate::kernels::{largest, log_sum_exp, volume};
 use crate::numerics::{ln, sqrt};
 
 record! {
@@ -29,7 +29,7 @@ record! {
 }
 
 record! {
-    /// Parameters of [`CumSumF32`].
+    /// Parameters of [`CumSum`].
     pub struct CumSumParams {
         /// Number of rows.
         pub rows: u32,
@@ -136,6 +136,27 @@ reduction!(
     ln
 );
 
+/// ONNX `ReduceLogSumExp` of rows, so that no exponential overflows.
+#[derive(Debug)]
+pub struct ReduceLogSumExpF32;
+
+impl Operator for ReduceLogSumExpF32 {
+    type Params = ReduceParams;
+
+    fn check(check: &Check<'_>, p: &ReduceParams) -> Result<(), Rule> {
+        ReduceSumF32::check(check, p)
+    }
+
+    fn run(memory: &mut Memory<'_, '_>, p: &ReduceParams) -> Result<(), Fault> {
+        let (x, y) = memory.unary::<f32, f32>(0)?;
+        for (row, y) in x.chunks_exact((p.len as usize).max(1)).zip(y) {
+            let largest = largest(row);
+            *y = log_sum_exp(row, largest) + largest;
+        }
+        Ok(())
+    }
+}
+
 macro_rules! arg {
     ($name:ident, $what:literal, $better:expr) => {
         #[doc = $what]
@@ -182,36 +203,51 @@ arg!(
     |a, b| a < b
 );
 
-/// ONNX `CumSum` of rows.
+/// ONNX `CumSum` of rows, of float32 or int32.
 #[derive(Debug)]
-pub struct CumSumF32;
+pub struct CumSum;
 
-impl Operator for CumSumF32 {
+impl Operator for CumSum {
     type Params = CumSumParams;
 
     fn check(check: &Check<'_>, p: &CumSumParams) -> Result<(), Rule> {
-        check_rows(check, p.rows, p.len)?;
-        check.expect_output(DataType::F32, volume(&[p.rows, p.len])?)?;
+        check.arity(1)?;
+        let dtype = check.input(0)?.dtype;
+        if !matches!(dtype, DataType::F32 | DataType::I32) {
+            return Err(Rule::DataType);
+        }
+        let len = volume(&[p.rows, p.len])?;
+        check.expect_input(0, dtype, len)?;
+        check.expect_output(dtype, len)?;
         Ok(())
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &CumSumParams) -> Result<(), Fault> {
-        let (x, y) = memory.unary::<f32, f32>(0)?;
-        let len = (p.len as usize).max(1);
-        for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)) {
-            let pairs = y.iter_mut().zip(x);
-            let mut sum = 0.0;
-            let mut add = |(y, &x): (&mut f32, &f32)| {
-                let before = sum;
-                sum += x;
-                *y = if p.exclusive != 0 { before } else { sum };
-            };
-            if p.reverse != 0 {
-                pairs.rev().for_each(&mut add);
-            } else {
-                pairs.for_each(&mut add);
-            }
+        if memory.input_tensor(0)?.dtype == DataType::F32 {
+            let (x, y) = memory.unary::<f32, f32>(0)?;
+            running(p, x, y, |sum, x| sum + x);
+        } else {
+            let (x, y) = memory.unary::<i32, i32>(0)?;
+            running(p, x, y, i32::wrapping_add);
         }
         Ok(())
+    }
+}
+
+fn running<T: Copy + Default>(p: &CumSumParams, x: &[T], y: &mut [T], add: impl Fn(T, T) -> T) {
+    let len = (p.len as usize).max(1);
+    for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)) {
+        let pairs = y.iter_mut().zip(x);
+        let mut sum = T::default();
+        let mut step = |(y, &x): (&mut T, &T)| {
+            let before = sum;
+            sum = add(sum, x);
+            *y = if p.exclusive != 0 { before } else { sum };
+        };
+        if p.reverse != 0 {
+            pairs.rev().for_each(&mut step);
+        } else {
+            pairs.for_each(&mut step);
+        }
     }
 }

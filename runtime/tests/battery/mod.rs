@@ -75,6 +75,7 @@ battery! {
     Concat: 1000 x movement::concat,
     Pad: 1000 x movement::pad,
     LogSoftmaxF32: 200 x softmax::logarithm,
+    ReduceLogSumExpF32: 200 x reduce::log_sum_exp,
     ReduceSumF32: 200 x reduce::add,
     ReduceProdF32: 200 x reduce::product,
     ReduceMinF32: 200 x reduce::least,
@@ -84,7 +85,7 @@ battery! {
     ReduceLogSumF32: 200 x reduce::log_sum,
     ArgMaxF32: 300 x reduce::arg_max,
     ArgMinF32: 300 x reduce::arg_min,
-    CumSumF32: 300 x reduce::running,
+    CumSum: 300 x reduce::running,
 }
 
 fn check_many(cases: u64, draw: Draw) {

@@ -2,8 +2,9 @@
 
 use niwaki::Operator;
 use niwaki::ops::{
-    ArgMaxF32, ArgMinF32, ArgParams, CumSumF32, CumSumParams, ReduceL1F32, ReduceL2F32,
-    ReduceLogSumF32, ReduceMinF32, ReduceParams, ReduceProdF32, ReduceSumF32, ReduceSumSquareF32,
+    ArgMaxF32, ArgMinF32, ArgParams, CumSum, CumSumParams, ReduceL1F32, ReduceL2F32,
+    ReduceLogSumExpF32, ReduceLogSumF32, ReduceMinF32, ReduceParams, ReduceProdF32, ReduceSumF32,
+    ReduceSumSquareF32,
 };
 
 use crate::support::{Case, Data, Nd, Operand, Random};
@@ -89,6 +90,13 @@ pub fn log_sum(random: &mut Random, _: &mut Data) -> Case {
     reduction::<ReduceLogSumF32>(random, |row| libm::logf(sum(row.iter().copied())))
 }
 
+pub fn log_sum_exp(random: &mut Random, _: &mut Data) -> Case {
+    reduction::<ReduceLogSumExpF32>(random, |row| {
+        let largest = row.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+        libm::logf(sum(row.iter().map(|x| libm::expf(x - largest)))) + largest
+    })
+}
+
 /// The index of the element that is as `better` says than every other; among equal ones the first
 /// or the last. Rows have no NaN here but where the whole row is drawn so.
 fn arg<O: Operator<Params = ArgParams>>(
@@ -133,6 +141,18 @@ pub fn arg_min(random: &mut Random, _: &mut Data) -> Case {
 
 pub fn running(random: &mut Random, _: &mut Data) -> Case {
     let x = rows(random);
+    if random.one_in(2) {
+        return running_of(random, &x, |sum, x| sum + x);
+    }
+    let x = Nd::from_fn(&x.dims, |_| random.bits() as i32);
+    running_of(random, &x, i32::wrapping_add)
+}
+
+fn running_of<T: niwaki::Element + Default>(
+    random: &mut Random,
+    x: &Nd<T>,
+    add: impl Fn(T, T) -> T,
+) -> Case {
     let [rows, len] = *x.dims else { panic!() };
     let (exclusive, reverse) = (random.one_in(2), random.one_in(2));
     let y = Nd::from_fn(&x.dims, |index| {
@@ -140,9 +160,14 @@ pub fn running(random: &mut Random, _: &mut Data) -> Case {
         let row = &x.values[row * len..][..len];
         let own = usize::from(!exclusive);
         if reverse {
-            sum(row[i + 1 - own..].iter().rev().copied())
+            row[i + 1 - own..]
+                .iter()
+                .rev()
+                .fold(T::default(), |sum, &x| add(sum, x))
         } else {
-            sum(row[..i + own].iter().copied())
+            row[..i + own]
+                .iter()
+                .fold(T::default(), |sum, &x| add(sum, x))
         }
     });
     let params = CumSumParams {
@@ -151,6 +176,6 @@ pub fn running(random: &mut Random, _: &mut Data) -> Case {
         exclusive: u32::from(exclusive),
         reverse: u32::from(reverse),
     };
-    let operands = (Operand::in_order(&x), Operand::in_order(&y));
-    Case::new::<CumSumF32>(params, vec![operands.0], operands.1)
+    let operands = (Operand::in_order(x), Operand::in_order(&y));
+    Case::new::<CumSum>(params, vec![operands.0], operands.1)
 }

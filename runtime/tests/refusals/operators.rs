@@ -77,6 +77,7 @@ kinds! {
     23 Transpose(I8[STEPS]) -> I8[STEPS], Walk([0, 0, 0, 1, 2, 6]);
     24 Concat(I8[8], I8[12]) -> I8[20], Outer;
     25 Pad(I8[STEPS]) -> I8[3 * 4 * 5], Walk([0, 0, 0, 20, 5, 1]), Start(20 + 5 + 1), Free;
+    88 ReduceLogSumExpF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
     89 LogSoftmaxF32(F32[2 * 10]) -> F32[2 * 10], Size(2), Size(10);
     90 ReduceSumF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
     91 ReduceProdF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
@@ -87,7 +88,7 @@ kinds! {
     96 ReduceLogSumF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
     97 ArgMaxF32(F32[2 * 10]) -> I64[2], Size(2), Size(10), Free;
     98 ArgMinF32(F32[2 * 10]) -> I64[2], Size(2), Size(10), Free;
-    99 CumSumF32(F32[2 * 10]) -> F32[2 * 10], Size(2), Size(10), Free, Free;
+    99 CumSum(F32[2 * 10]) -> F32[2 * 10], Size(2), Size(10), Free, Free;
 }
 
 /// The walks of an operator whose second input has three elements and repeats them.
