@@ -1,6 +1,7 @@
 //! What the tests share: where models and data are, and how they are compiled.
 
 pub mod models;
+pub mod onnx;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
