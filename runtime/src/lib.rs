@@ -45,6 +45,7 @@ pub mod artifact;
 mod digest;
 mod error;
 mod kernels;
+mod lifetimes;
 mod model;
 pub mod numerics;
 pub mod ops;

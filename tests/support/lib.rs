@@ -2,6 +2,7 @@
 
 pub mod conformance;
 pub mod models;
+pub mod onnx;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -499,6 +499,16 @@ impl Graph {
         uses
     }
 
+    /// Number of nodes on the longest path.
+    pub fn depth(&self) -> usize {
+        let mut depths = vec![0; self.values.len()];
+        for node in &self.nodes {
+            let deepest = node.inputs.iter().map(|&id| depths[id]).max();
+            depths[node.output] = deepest.unwrap_or(0) + 1;
+        }
+        depths.into_iter().max().unwrap_or(0)
+    }
+
     /// Removes nodes whose outputs nobody uses.
     pub fn remove_dead_nodes(&mut self) {
         let mut live = vec![false; self.values.len()];

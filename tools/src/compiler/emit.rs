@@ -1,5 +1,7 @@
 //! The artifact's bytes.
 
+use std::collections::HashMap;
+
 use niwaki::artifact::{Golden, Header, Port, Record, Storage, Text};
 use niwaki::{Model, Section, Session};
 
@@ -24,19 +26,27 @@ pub struct Extras {
     pub provenance: String,
 }
 
-/// Text under construction.
+/// Text under construction, and where each string is.
 #[derive(Default)]
-struct Strings(String);
+struct Strings {
+    text: String,
+    places: HashMap<String, usize>,
+}
 
 impl Strings {
     fn add(&mut self, text: &str) -> Text {
         if text.is_empty() {
             return Text::EMPTY;
         }
-        let offset = self.0.find(text).unwrap_or_else(|| {
-            self.0.push_str(text);
-            self.0.len() - text.len()
-        });
+        let offset = match self.places.get(text) {
+            Some(&offset) => offset,
+            None => {
+                let offset = self.text.len();
+                self.text.push_str(text);
+                self.places.insert(text.to_owned(), offset);
+                offset
+            }
+        };
         Text {
             offset: offset as u32,
             len: text.len() as u32,
@@ -144,7 +154,7 @@ pub fn serialise(
         &builder.data,
         &interface,
         &golden,
-        strings.0.as_bytes(),
+        strings.text.as_bytes(),
         provenance.as_bytes(),
     ];
     let mut file = vec![0u8; Header::BYTES];

@@ -1,12 +1,20 @@
 //! What can be computed at compile time: constants, and per-channel products and sums that a
 //! convolution or matrix product before them takes in.
 
-use ndarray::{ArrayD, Axis, IxDyn};
+use std::collections::HashMap;
+
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use niwaki::{Model, Session};
 
 use super::{emit, plan, select};
 use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
 use crate::map_array;
+
+/// Changes of shape that are looked through between a product and its bias.
+const RESHAPES: usize = 16;
+
+/// Elements up to which a constant is broadcast to look at it.
+const BROADCAST_ELEMENTS: usize = 1 << 24;
 
 /// The result of an operation whose inputs are all constant; `None` where one is not, or where
 /// the operation has to stay. Dequantised weights stay as they are: their integers and scales are
@@ -82,14 +90,30 @@ fn compute(constants: &[&Constant], op: &Op, dtype: DataType, shape: &[usize]) -
 
 /// Folds products and sums with per-channel constants into the convolution or matrix product
 /// that they follow: batch normalisation, biases that exporters write as Add. Returns how many.
+///
+/// One pass in execution order: a fold changes nothing for the nodes before it.
 pub fn fold_affine(graph: &mut Graph) -> usize {
-    let mut folded = 0;
-    while let Some(fold) = find_affine(graph) {
+    let producers = graph.producers();
+    let mut uses = graph.use_counts();
+    // What to read instead of the output of a node that is gone.
+    let mut replaced: HashMap<ValueId, ValueId> = HashMap::new();
+    for index in 0..graph.nodes.len() {
+        for id in &mut graph.nodes[index].inputs {
+            *id = replaced.get(id).copied().unwrap_or(*id);
+        }
+        let Some(fold) = affine(graph, &producers, &uses, index) else {
+            continue;
+        };
+        let output = graph.nodes[index].output;
+        replaced.insert(output, fold.input);
+        uses[fold.input] = uses[output];
         apply_affine(graph, fold);
-        folded += 1;
+    }
+    for id in &mut graph.outputs {
+        *id = replaced.get(id).copied().unwrap_or(*id);
     }
     graph.remove_dead_nodes();
-    folded
+    replaced.len()
 }
 
 /// A sum or product to be folded.
@@ -104,43 +128,38 @@ struct Affine {
     values: Vec<f32>,
 }
 
-fn find_affine(graph: &Graph) -> Option<Affine> {
-    let producers = graph.producers();
-    let uses = graph.use_counts();
-    for (index, node) in graph.nodes.iter().enumerate() {
-        if !matches!(node.op, Op::Add | Op::Mul) {
-            continue;
-        }
-        for (input, constant) in [(0, 1), (1, 0)] {
-            let (input, constant) = (node.inputs[input], node.inputs[constant]);
-            let Some(constant) = graph.constant_f32(constant) else {
-                continue;
-            };
-            if graph.shape(input) != graph.shape(node.output) {
-                continue;
-            }
-            let Some(base) = find_base(graph, &producers, &uses, input) else {
-                continue;
-            };
-            let base_node = &graph.nodes[base];
-            let channel_axis = match base_node.op {
-                Op::Conv { .. } => 1,
-                _ => graph.shape(base_node.output).len() - 1,
-            };
-            let base_shape = graph.shape(base_node.output);
-            if let Some(values) =
-                per_channel(constant, graph.shape(input), base_shape, channel_axis)
-            {
-                return Some(Affine {
-                    node: index,
-                    input,
-                    base,
-                    values,
-                });
-            }
-        }
+/// Node `index`, if it can be folded.
+fn affine(
+    graph: &Graph,
+    producers: &[Option<usize>],
+    uses: &[usize],
+    index: usize,
+) -> Option<Affine> {
+    let node = &graph.nodes[index];
+    if !matches!(node.op, Op::Add | Op::Mul) {
+        return None;
     }
-    None
+    [(0, 1), (1, 0)].into_iter().find_map(|(input, constant)| {
+        let (input, constant) = (node.inputs[input], node.inputs[constant]);
+        let constant = graph.constant_f32(constant)?;
+        if graph.shape(input) != graph.shape(node.output) {
+            return None;
+        }
+        let base = find_base(graph, producers, uses, input)?;
+        let base_node = &graph.nodes[base];
+        let channel_axis = match base_node.op {
+            Op::Conv { .. } => 1,
+            _ => graph.shape(base_node.output).len() - 1,
+        };
+        let base_shape = graph.shape(base_node.output);
+        let values = per_channel(constant, graph.shape(input), base_shape, channel_axis)?;
+        Some(Affine {
+            node: index,
+            input,
+            base,
+            values,
+        })
+    })
 }
 
 /// The convolution or matrix product with constant float weights that computes `id`, through
@@ -151,7 +170,8 @@ fn find_base(
     uses: &[usize],
     mut id: ValueId,
 ) -> Option<usize> {
-    loop {
+    // Exporters write one or two reshapes here; a bound keeps the pass linear.
+    for _ in 0..RESHAPES {
         if uses[id] != 1 {
             return None;
         }
@@ -168,6 +188,7 @@ fn find_base(
             _ => return None,
         }
     }
+    None
 }
 
 /// The constant as one value for each index of `axis` of `base_shape`, if it varies along no
@@ -178,17 +199,42 @@ fn per_channel(
     base_shape: &[usize],
     axis: usize,
 ) -> Option<Vec<f32>> {
+    if let Some(&one) = constant.iter().next().filter(|_| constant.len() == 1) {
+        return Some(vec![one; base_shape[axis]]);
+    }
+    // A constant with fewer elements than its broadcast: room for that is taken only where it
+    // is small, so that a hostile shape costs no memory.
+    if base_shape.iter().product::<usize>() > BROADCAST_ELEMENTS.max(constant.len()) {
+        return per_channel_of_same_shape(constant, shape, base_shape, axis);
+    }
     let full: Vec<f32> = constant.broadcast(IxDyn(shape))?.iter().copied().collect();
     let full = ArrayD::from_shape_vec(IxDyn(base_shape), full).ok()?;
-    full.axis_iter(Axis(axis))
-        .map(|channel| {
-            let first = *channel.iter().next()?;
-            channel
-                .iter()
-                .all(|v| v.to_bits() == first.to_bits())
-                .then_some(first)
-        })
-        .collect()
+    full.axis_iter(Axis(axis)).map(|c| uniform(&c)).collect()
+}
+
+/// [`per_channel`] from the elements of the constant alone, where no reshape lies between.
+fn per_channel_of_same_shape(
+    constant: &ArrayD<f32>,
+    shape: &[usize],
+    base_shape: &[usize],
+    axis: usize,
+) -> Option<Vec<f32>> {
+    let missing = shape.len().checked_sub(constant.ndim())?;
+    let own = axis.checked_sub(missing);
+    if shape != base_shape {
+        return None;
+    }
+    match own.map(|own| constant.axis_iter(Axis(own))) {
+        Some(channels) if channels.len() == shape[axis] => channels.map(|c| uniform(&c)).collect(),
+        _ => Some(vec![uniform(&constant.view())?; shape[axis]]),
+    }
+}
+
+/// The one value that all elements have, to the bit.
+fn uniform(values: &ArrayViewD<'_, f32>) -> Option<f32> {
+    let first = *values.iter().next()?;
+    let equal = values.iter().all(|v| v.to_bits() == first.to_bits());
+    equal.then_some(first)
 }
 
 fn apply_affine(graph: &mut Graph, fold: Affine) {
@@ -225,20 +271,7 @@ fn apply_affine(graph: &mut Graph, fold: Affine) {
     let bias = graph.add_constant(name, Constant::F32(ndarray::arr1(&bias).into_dyn()));
     graph.nodes[base].inputs.truncate(2);
     graph.nodes[base].inputs.push(bias);
-    let output = graph.nodes[node].output;
     // The value keeps the name that the model gives to the result.
+    let output = graph.nodes[node].output;
     graph.values[input].name = graph.values[output].name.clone();
-    for reader in &mut graph.nodes {
-        for id in &mut reader.inputs {
-            if *id == output {
-                *id = input;
-            }
-        }
-    }
-    for id in &mut graph.outputs {
-        if *id == output {
-            *id = input;
-        }
-    }
-    graph.nodes.remove(node);
 }

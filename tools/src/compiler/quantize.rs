@@ -1,7 +1,7 @@
 //! Post-training quantisation: a float graph becomes a QDQ graph, as an exporter would write it,
 //! and goes the same way from there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
 use ndarray::{ArrayD, Axis};
@@ -34,6 +34,9 @@ pub fn quantize(graph: &Graph, calibration: &Calibration, options: &Options) -> 
     let mut quantizer = Quantizer {
         source: graph,
         uses: graph.use_counts(),
+        clamped: clamped(graph),
+        outputs: graph.outputs.iter().copied().collect(),
+        seen_as: seen_as(graph),
         calibration,
         options,
         result: Graph {
@@ -54,9 +57,33 @@ pub fn quantize(graph: &Graph, calibration: &Calibration, options: &Options) -> 
     Ok(quantizer.result)
 }
 
+/// Values that a clamp reads.
+fn clamped(graph: &Graph) -> HashSet<ValueId> {
+    let clamps = graph.nodes.iter();
+    let clamps = clamps.filter(|node| matches!(node.op, Op::Clamp { .. }));
+    clamps.map(|node| node.inputs[0]).collect()
+}
+
+/// For each value the one that calibration has seen: reshapes lie in no memory of their own.
+fn seen_as(graph: &Graph) -> Vec<ValueId> {
+    let mut seen: Vec<ValueId> = (0..graph.values.len()).collect();
+    for node in &graph.nodes {
+        if matches!(node.op, Op::Reshape | Op::Transpose { .. }) {
+            seen[node.output] = seen[node.inputs[0]];
+        }
+    }
+    seen
+}
+
 struct Quantizer<'g> {
     source: &'g Graph,
     uses: Vec<usize>,
+    /// Values that a clamp reads.
+    clamped: HashSet<ValueId>,
+    /// Outputs of the model.
+    outputs: HashSet<ValueId>,
+    /// For each value the one that calibration has seen.
+    seen_as: Vec<ValueId>,
     calibration: &'g Calibration,
     options: &'g Options,
     result: Graph,
@@ -177,9 +204,7 @@ impl Quantizer<'_> {
                 node.op,
                 Op::Conv { .. } | Op::MatMul { .. } | Op::Add | Op::Mul
             )
-            && self.source.nodes.iter().any(|reader| {
-                reader.inputs.contains(&node.output) && matches!(reader.op, Op::Clamp { .. })
-            });
+            && self.clamped.contains(&node.output);
         if fused {
             return None;
         }
@@ -193,7 +218,7 @@ impl Quantizer<'_> {
             }
             // Their ranges are known without looking.
             Op::Softmax { .. } | Op::Sigmoid => {
-                let last = self.source.outputs.contains(&node.output);
+                let last = self.outputs.contains(&node.output);
                 let float = last && !self.options.int8_io;
                 return (!float).then_some((1.0 / 256.0, -128));
             }
@@ -301,10 +326,7 @@ impl Quantizer<'_> {
             Op::Conv { group, .. } => group,
             _ => 1,
         };
-        let Some(means) = self
-            .calibration
-            .channel_means(self.read_through(node.inputs[0]))
-        else {
+        let Some(means) = self.calibration.channel_means(self.seen_as[node.inputs[0]]) else {
             return nothing;
         };
         // Axis of the input channels in what is left of the weights when one output is taken.
@@ -337,24 +359,13 @@ impl Quantizer<'_> {
             .collect()
     }
 
-    /// The value that calibration has seen for `id`: reshapes lie in no memory of their own.
-    fn read_through(&self, mut id: ValueId) -> ValueId {
-        let producers = self.source.producers();
-        while let Some(node) = producers[id].map(|index| &self.source.nodes[index])
-            && matches!(node.op, Op::Reshape | Op::Transpose { .. })
-        {
-            id = node.inputs[0];
-        }
-        id
-    }
-
     fn outputs(&mut self) {
+        let producers = self.result.producers();
         for &id in &self.source.outputs {
             let float = self.read(id);
             let output = if self.options.int8_io && float != id {
                 // The int8 under the last DequantizeLinear.
-                let node = self.result.nodes.iter().find(|node| node.output == float);
-                node.map_or(float, |node| node.inputs[0])
+                producers[float].map_or(float, |index| self.result.nodes[index].inputs[0])
             } else {
                 float
             };

@@ -4,15 +4,24 @@
 //! QuantizeLinear, an operation whose inputs come from DequantizeLinear is done in integers
 //! where the runtime can; in every other case the graph is followed step by step in f32.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use ndarray::{ArrayD, Axis, IxDyn};
 use niwaki::artifact::DataType as Stored;
 use niwaki::numerics::{OutputStage, clamp_f32, dequantize, sigmoid, tanh};
 
 use super::builder::{Builder, Int8Output, Int8Weights, Label, View};
 use crate::graph::{Constant, DataType, Graph, Node, Op, Quantization, ValueId};
+
+/// Stack of a selection, and what each node of the longest path through the graph may add: four
+/// times what the deepest chains of `tests/scale.rs` were seen to get by with.
+const STACK: usize = 2 << 20;
+const STACK_PER_NODE: usize = 16 << 10;
+
+/// Functions of one element that are looked through for one table or clamp. Models have one or
+/// two in a row; the bound keeps selection linear.
+const FUNCTIONS: usize = 16;
 
 /// Inputs and outputs of the model, as tensors of the builder.
 #[derive(Debug)]
@@ -31,6 +40,21 @@ pub struct Selected {
 ///
 /// Names the layer that has no implementation or whose sums could overflow.
 pub fn select(graph: &Graph) -> Result<Selected> {
+    // Selection recurses from an output back to the inputs: as deep as the graph is.
+    let stack = STACK + graph.depth() * STACK_PER_NODE;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(stack);
+        let thread = thread
+            .spawn_scoped(scope, || select_here(graph))
+            .with_context(|| format!("no memory for a stack of {stack} bytes"))?;
+        match thread.join() {
+            Ok(selected) => selected,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn select_here(graph: &Graph) -> Result<Selected> {
     let mut selector = Selector {
         graph,
         producers: graph.producers(),
@@ -39,19 +63,20 @@ pub fn select(graph: &Graph) -> Result<Selected> {
         floats: HashMap::new(),
         integers: HashMap::new(),
         plain: HashMap::new(),
+        stand_ins: HashMap::new(),
+        readers: HashMap::new(),
     };
+    selector.find_readers();
     let mut inputs = Vec::new();
     for &id in &graph.inputs {
         inputs.push((selector.input(id)?, graph.values[id].name.clone()));
     }
     let mut outputs: Vec<(usize, String)> = Vec::new();
+    let mut taken: HashSet<usize> = inputs.iter().map(|(tensor, _)| *tensor).collect();
     for (&id, name) in graph.outputs.iter().zip(&graph.output_names) {
-        let taken: Vec<usize> = inputs
-            .iter()
-            .chain(&outputs)
-            .map(|(tensor, _)| *tensor)
-            .collect();
-        outputs.push((selector.output(id, &taken)?, name.clone()));
+        let tensor = selector.output(id, &taken)?;
+        taken.insert(tensor);
+        outputs.push((tensor, name.clone()));
     }
     Ok(Selected {
         builder: selector.builder,
@@ -72,9 +97,14 @@ struct Selector<'g> {
     /// Values that lie in memory in a type of their own: all but float32 and int8, uint8 too
     /// where it is plain data.
     plain: HashMap<ValueId, View>,
+    /// What [`Selector::exact_int8`] has found for float values.
+    stand_ins: HashMap<ValueId, Option<Int8View>>,
+    /// For each input, how the first DequantizeLinear that reads it takes its bytes.
+    readers: HashMap<ValueId, &'g Quantization>,
 }
 
 /// A float value that int8 stand for exactly.
+#[derive(Clone)]
 struct Int8View {
     view: View,
     affine: (f32, i32),
@@ -162,11 +192,7 @@ impl<'g> Selector<'g> {
         let value = &self.graph.values[id];
         let mut label = self.label(id);
         // How readers take the bytes is how the input is quantised.
-        let reader = self.graph.nodes.iter().find_map(|node| match &node.op {
-            Op::Dequantize(q) if self.reads_through(node.inputs[0], id) => Some(q),
-            _ => None,
-        });
-        label.affine = reader.and_then(Quantization::as_int8);
+        label.affine = self.readers.get(&id).and_then(|q| q.as_int8());
         if value.dtype == DataType::U8 {
             label.affine = label
                 .affine
@@ -182,21 +208,25 @@ impl<'g> Selector<'g> {
         Ok(tensor)
     }
 
-    /// Whether `id` is `source`, or `source` with its axes or shape changed.
-    fn reads_through(&self, mut id: ValueId, source: ValueId) -> bool {
-        while id != source {
-            match self.node(id) {
-                Some(node) if matches!(node.op, Op::Reshape | Op::Transpose { .. }) => {
-                    id = node.inputs[0];
+    /// Fills `readers`: through changes of axes and shape.
+    fn find_readers(&mut self) {
+        let graph = self.graph;
+        let mut sources: Vec<ValueId> = (0..graph.values.len()).collect();
+        for node in &graph.nodes {
+            match &node.op {
+                Op::Reshape | Op::Transpose { .. } => {
+                    sources[node.output] = sources[node.inputs[0]];
                 }
-                _ => return false,
+                Op::Dequantize(q) => {
+                    self.readers.entry(sources[node.inputs[0]]).or_insert(q);
+                }
+                _ => {}
             }
         }
-        true
     }
 
     /// The tensor of an output: in ONNX's order, of the output's shape, and its own.
-    fn output(&mut self, id: ValueId, taken: &[usize]) -> Result<usize> {
+    fn output(&mut self, id: ValueId, taken: &HashSet<usize>) -> Result<usize> {
         let view = self.value(id)?;
         let view = self.builder.in_onnx_order(&view);
         let constant = self.builder.tensors[view.tensor].data.is_some();
@@ -557,6 +587,15 @@ impl<'g> Selector<'g> {
     /// The int8 that stand for float value `id`, when there are such: a dequantised tensor, also
     /// moved or pooled by maximum since.
     fn exact_int8(&mut self, id: ValueId) -> Result<Option<Int8View>> {
+        if let Some(known) = self.stand_ins.get(&id) {
+            return Ok(known.clone());
+        }
+        let found = self.find_exact_int8(id)?;
+        self.stand_ins.insert(id, found.clone());
+        Ok(found)
+    }
+
+    fn find_exact_int8(&mut self, id: ValueId) -> Result<Option<Int8View>> {
         let Some(node) = self.node(id) else {
             return Ok(None);
         };
@@ -605,6 +644,7 @@ impl<'g> Selector<'g> {
         let mut base = id;
         while let Some(node) = self.node(base)
             && let Some(function) = Unary::of(&node.op)
+            && functions.len() < FUNCTIONS
         {
             functions.push(function);
             base = node.inputs[0];
@@ -805,8 +845,8 @@ impl<'g> Selector<'g> {
         Ok(Some(view))
     }
 
-    /// Symmetric int8 weights with their scales along the output axis, and an int32 bias in
-    /// units of input scale * weight scale; `None` when they are anything else.
+    /// Weights less their zero points, with their scales along the output axis, and an int32 bias
+    /// in units of input scale * weight scale; `None` when they are anything else.
     fn int8_weights(
         &self,
         weights: ValueId,
@@ -818,12 +858,9 @@ impl<'g> Selector<'g> {
         let Op::Dequantize(q) = &node.op else {
             return None;
         };
-        let Constant::I8(array) = self.graph.constant(node.inputs[0])? else {
-            return None;
-        };
+        let array = centred(self.graph.constant(node.inputs[0])?, q)?;
         let channels = array.shape()[axis];
-        let along_output = q.axis.is_none_or(|a| a == axis);
-        if !along_output || q.zero_point.iter().any(|&z| z != 0) {
+        if q.axis.is_some_and(|a| a != axis) {
             return None;
         }
         let spread = |scales: &[f32]| match scales {
@@ -856,9 +893,30 @@ impl<'g> Selector<'g> {
             }
         };
         Some(Int8Weights {
-            weights: array.clone(),
+            weights: array,
             scales,
             bias,
         })
     }
+}
+
+/// int8 or uint8 weights less their zero points, where int8 holds all of them: always for zero
+/// point 0 of int8 and 128 of uint8, else where no weight is further than that from the zero
+/// point.
+fn centred(weights: &Constant, q: &Quantization) -> Option<ArrayD<i8>> {
+    if !matches!(weights, Constant::I8(_) | Constant::U8(_)) {
+        return None;
+    }
+    let mut values = ArrayD::from_shape_vec(IxDyn(weights.shape()), weights.to_i64()?).ok()?;
+    match (q.axis, q.zero_point.as_slice()) {
+        (_, [zero_point]) => values.mapv_inplace(|w| w - i64::from(*zero_point)),
+        (Some(axis), all) => {
+            for (mut channel, zero_point) in values.axis_iter_mut(Axis(axis)).zip(all) {
+                channel.mapv_inplace(|w| w - i64::from(*zero_point));
+            }
+        }
+        (None, _) => return None,
+    }
+    let fits = values.iter().all(|&w| i8::try_from(w).is_ok());
+    fits.then(|| values.mapv(|w| w as i8))
 }

@@ -308,6 +308,14 @@ impl Context<'_> {
         self.inputs.get(i).copied().flatten()
     }
 
+    /// The node that computes a value.
+    fn producer(&self, id: ValueId) -> Option<&Node> {
+        // Each node is added right behind its output, so outputs rise along the nodes.
+        let nodes = &self.graph.nodes;
+        let index = nodes.binary_search_by_key(&id, |node| node.output).ok()?;
+        nodes.get(index)
+    }
+
     /// The name of output `i`; one made from the node's name when it is left out.
     fn output_name(&self, i: usize) -> String {
         match self.node.output.get(i) {

@@ -56,8 +56,7 @@ pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
 /// Refuses a product whose right side is computed at run time.
 fn require_weights(context: &Context<'_>, id: ValueId) -> Result<()> {
     let graph = &*context.graph;
-    let producer = graph.nodes.iter().find(|node| node.output == id);
-    let dequantized = producer.is_some_and(|node| {
+    let dequantized = context.producer(id).is_some_and(|node| {
         matches!(node.op, Op::Dequantize(_)) && graph.constant(node.inputs[0]).is_some()
     });
     ensure!(
