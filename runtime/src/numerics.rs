@@ -77,6 +77,14 @@ impl OutputStage {
     }
 }
 
+/// `clamp(round_half_even(v) + zero_point, low, high)`, clamped first as in [`OutputStage`]; NaN
+/// gives `low`. Exact where `low - zero_point` and `high - zero_point` are within 2²² of 0.
+#[inline(always)]
+pub fn quantize_to(v: f32, zero_point: i32, low: i32, high: i32) -> i32 {
+    let [low, high] = [low, high].map(|bound| bound.wrapping_sub(zero_point) as f32);
+    round_half_even(clamp_total(v, low, high)).wrapping_add(zero_point)
+}
+
 /// `(q - zero_point) * scale`, the subtraction in integers, the product in f32.
 #[inline(always)]
 pub fn dequantize(q: i8, zero_point: i32, scale: f32) -> f32 {

@@ -204,6 +204,16 @@ impl<'m, 'a> Memory<'m, 'a> {
         self.tensors.get(index).ok_or(Fault)
     }
 
+    /// The record of the output.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] when there is none, which the check excludes.
+    pub fn output_tensor(&self) -> Result<Tensor, Fault> {
+        let index = self.operator.output(0).ok_or(Fault)?;
+        self.tensors.get(index).ok_or(Fault)
+    }
+
     /// Input `i` and the output, as slices of elements.
     ///
     /// # Errors
@@ -239,8 +249,7 @@ impl<'m, 'a> Memory<'m, 'a> {
     fn split_at_output<O: AnyBitPattern + NoUninit>(
         &mut self,
     ) -> Result<(Sources<'_>, &mut [O]), Fault> {
-        let index = self.operator.output(0).ok_or(Fault)?;
-        let range = self.tensors.get(index).ok_or(Fault)?.range();
+        let range = self.output_tensor()?.range();
         let (before, rest) = self.arena.split_at_mut_checked(range.start).ok_or(Fault)?;
         let (output, behind) = rest.split_at_mut_checked(range.len()).ok_or(Fault)?;
         let sources = Sources {

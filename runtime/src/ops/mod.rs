@@ -14,6 +14,7 @@ mod memory;
 mod pad;
 mod pool;
 mod quantize;
+mod quantize_axis;
 mod reduce;
 mod softmax;
 mod transpose;
@@ -56,6 +57,7 @@ pub use memory::{Check, Memory};
 pub use pad::PadParams;
 pub use pool::{AveragePoolF32Params, AveragePoolI8Params, MaxPoolParams};
 pub use quantize::AffineParams;
+pub use quantize_axis::AxisParams;
 pub use reduce::{ArgParams, CumSumParams, ReduceParams};
 pub use softmax::{SoftmaxF32Params, SoftmaxI8Params};
 pub use transpose::TransposeParams;
@@ -222,6 +224,8 @@ operators! {
     23 => transpose::Transpose,
     24 => concat::Concat,
     25 => pad::Pad,
+    86 => quantize_axis::QuantizeAxis,
+    87 => quantize_axis::DequantizeAxis,
     88 => reduce::ReduceLogSumExpF32,
     89 => softmax::LogSoftmaxF32,
     90 => reduce::ReduceSumF32,

@@ -75,6 +75,8 @@ battery! {
     Concat: 1000 x movement::concat,
     Pad: 1000 x movement::pad,
     LogSoftmaxF32: 200 x softmax::logarithm,
+    QuantizeAxis: 500 x quantize::axis,
+    DequantizeAxis: 300 x quantize::axis_to_float,
     ReduceLogSumExpF32: 200 x reduce::log_sum_exp,
     ReduceSumF32: 200 x reduce::add,
     ReduceProdF32: 200 x reduce::product,

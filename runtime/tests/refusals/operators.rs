@@ -1,13 +1,13 @@
 //! What each kind of operator checks: how many tensors and parameters it has, their types and
 //! lengths, and the values of its parameters.
 
-use niwaki::artifact::DataType::{self, F32, I8, I32, I64, U8};
+use niwaki::artifact::DataType::{self, F32, I8, I16, I32, I64, U8};
 use niwaki::ops;
 use niwaki::{All, LoadError, OperatorSet, Rule};
 
 use super::parameters::Field::{
     self, Blob, FloatRange, Free, Int8Range, Multipliers, Outer, PoolWindow, Scale, Size, Start,
-    Walk, Walks, Window, ZeroPoint,
+    Walk, Walks, Window, ZeroPoint, Zeros,
 };
 use super::parameters::{DATA, PIXELS_IN, PIXELS_OUT, STEPS, TAPS};
 use super::{Row, load, record};
@@ -77,6 +77,10 @@ kinds! {
     23 Transpose(I8[STEPS]) -> I8[STEPS], Walk([0, 0, 0, 1, 2, 6]);
     24 Concat(I8[8], I8[12]) -> I8[20], Outer;
     25 Pad(I8[STEPS]) -> I8[3 * 4 * 5], Walk([0, 0, 0, 20, 5, 1]), Start(20 + 5 + 1), Free;
+    86 QuantizeAxis(F32[2 * 3 * 5]) -> I16[2 * 3 * 5],
+        Size(2), Size(3), Size(5), Multipliers(3), Zeros(3);
+    87 DequantizeAxis(I16[2 * 3 * 5]) -> F32[2 * 3 * 5],
+        Size(2), Size(3), Size(5), Multipliers(3), Zeros(3);
     88 ReduceLogSumExpF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
     89 LogSoftmaxF32(F32[2 * 10]) -> F32[2 * 10], Size(2), Size(10);
     90 ReduceSumF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
@@ -179,6 +183,16 @@ impl Kind {
         rows
     }
 
+    /// Types that tensor `i` may have beside its own, whatever those of the others.
+    fn also_takes(&self, i: usize) -> &'static [DataType] {
+        match (self.name, i) {
+            ("LookupI8", _) => &[U8],
+            ("QuantizeAxis", 1) => &[I8, U8],
+            ("DequantizeAxis", 0) => &[I8, U8, I32],
+            _ => &[],
+        }
+    }
+
     /// Types and lengths of the tensors.
     fn elements(&self) -> Vec<Row> {
         let mut rows = Vec::new();
@@ -187,11 +201,8 @@ impl Kind {
                 .into_iter()
                 .filter(|&other| other != dtype)
             {
-                let verdict = if self.name == "LookupI8" && other == U8 {
-                    Ok(())
-                } else {
-                    Err(Rule::DataType)
-                };
+                let taken = self.also_takes(i).contains(&other);
+                let verdict = if taken { Ok(()) } else { Err(Rule::DataType) };
                 let what = format!("tensor {i} is {}", other.name());
                 rows.push(self.row(&what, |a| a.tensors[i].dtype = other, verdict));
             }

@@ -40,6 +40,8 @@ pub enum Field {
     Blob(usize, usize),
     /// That many floats in the data section that must not be negative.
     Multipliers(usize),
+    /// That many int32 in the data section, apart from the floats of `Multipliers`.
+    Zeros(usize),
     /// A walk through a tensor with these strides.
     Walk([u32; 6]),
     /// Two walks with the same dimensions.
@@ -93,6 +95,7 @@ impl Field {
             Self::Scale => vec![0.5f32.to_bits()],
             Self::Free => vec![1],
             Self::Blob(..) | Self::Multipliers(_) => vec![0],
+            Self::Zeros(_) => vec![DATA as u32 / 2],
             Self::Walk(strides) => [DIMS, strides].concat(),
             Self::Walks(a, b) => [DIMS, a, DIMS, b].concat(),
             Self::Outer => vec![2],
@@ -149,6 +152,7 @@ impl Field {
             }
             Self::Free => values(FINE, [0, u32::MAX]).collect(),
             Self::Blob(size, len) => blob(size, len),
+            Self::Zeros(len) => blob(4, len),
             Self::Multipliers(len) => multipliers(len),
             Self::Walk(strides) => walks(&[strides]),
             Self::Walks(a, b) => {

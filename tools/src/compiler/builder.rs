@@ -12,14 +12,14 @@ use niwaki::MAX_RANK;
 use niwaki::artifact::{Blob, DataType, RawOperator, Record, Tensor};
 use niwaki::ops;
 use niwaki::ops::{
-    AffineParams, ArgParams, AveragePoolF32Params, AveragePoolI8Params, BinaryF32Params,
-    BinaryI8Params, ClampParams, ConcatParams, ConvF32Params, ConvI8Params, CumSumParams,
-    DepthwiseF32Params, DepthwiseI8Params, FullyConnectedF32Params, FullyConnectedI8Params,
-    LookupParams, MaxPoolParams, PadParams, ReduceParams, Registered, SoftmaxF32Params,
-    SoftmaxI8Params, Strides, TransposeParams, Window,
+    AffineParams, ArgParams, AveragePoolF32Params, AveragePoolI8Params, AxisParams,
+    BinaryF32Params, BinaryI8Params, ClampParams, ConcatParams, ConvF32Params, ConvI8Params,
+    CumSumParams, DepthwiseF32Params, DepthwiseI8Params, FullyConnectedF32Params,
+    FullyConnectedI8Params, LookupParams, MaxPoolParams, PadParams, ReduceParams, Registered,
+    SoftmaxF32Params, SoftmaxI8Params, Strides, TransposeParams, Window,
 };
 
-use crate::graph::{Constant, Reduction, ValueId, WindowAttributes};
+use crate::graph::{Constant, Quantization, Reduction, ValueId, WindowAttributes};
 
 /// A tensor of the artifact.
 #[derive(Clone, Debug)]
@@ -951,6 +951,36 @@ impl Builder {
     pub fn dequantize(&mut self, x: &View, (scale, zero_point): (f32, i32), label: Label) -> View {
         let params = AffineParams { scale, zero_point };
         self.elementwise(ops::DequantizeI8, x, &params, DataType::F32, label)
+    }
+
+    /// Floats to integers of that type, with a scale for the tensor or for each index of an axis.
+    pub fn quantize_axis(&mut self, x: &View, quantization: &Quantization, label: Label) -> View {
+        let params = self.axis_params(x, quantization);
+        let dtype = quantization.dtype.stored();
+        self.elementwise(ops::QuantizeAxis, x, &params, dtype, label)
+    }
+
+    /// Integers to floats, with a scale for the tensor or for each index of an axis.
+    pub fn dequantize_axis(&mut self, x: &View, quantization: &Quantization, label: Label) -> View {
+        let params = self.axis_params(x, quantization);
+        self.elementwise(ops::DequantizeAxis, x, &params, DataType::F32, label)
+    }
+
+    fn axis_params(&mut self, x: &View, quantization: &Quantization) -> AxisParams {
+        let len: usize = x.shape.iter().product();
+        let behind = |axis: usize| x.order.iter().rev().take_while(move |&&a| a != axis);
+        let inner = match quantization.axis {
+            Some(axis) => behind(axis).map(|&a| x.shape[a]).product(),
+            None => len,
+        };
+        let channels = quantization.scale.len();
+        AxisParams {
+            outer: (len / channels / inner) as u32,
+            channels: channels as u32,
+            inner: inner as u32,
+            scales: self.store_f32(quantization.scale.iter().copied()),
+            zero_points: self.store_i32(&quantization.zero_point),
+        }
     }
 
     /// Values one behind the other along an axis.

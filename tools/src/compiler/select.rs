@@ -309,8 +309,13 @@ impl<'g> Selector<'g> {
                     .average_pool_f32(&x, window, *count_include_pad, label, shape)
             }
             Op::Dequantize(q) => {
-                let x = self.integer(node.inputs[0])?;
-                self.builder.dequantize(&x, self.per_tensor(q, id)?, label)
+                if let Some(affine) = q.as_int8() {
+                    let x = self.integer(node.inputs[0])?;
+                    self.builder.dequantize(&x, affine, label)
+                } else {
+                    let x = self.value(node.inputs[0])?;
+                    self.builder.dequantize_axis(&x, q, label)
+                }
             }
             _ => self.computed(node, label)?,
         })
@@ -365,7 +370,8 @@ impl<'g> Selector<'g> {
             && let Some(node) = self.node(id)
         {
             match &node.op {
-                Op::Quantize(_) | Op::MaxPool(_) => return true,
+                Op::Quantize(q) => return q.as_int8().is_some(),
+                Op::MaxPool(_) => return true,
                 op if op.moves() => id = node.inputs[0],
                 _ => return false,
             }
@@ -388,6 +394,7 @@ impl<'g> Selector<'g> {
                 let (exclusive, reverse) = (*exclusive, *reverse);
                 return Ok(self.builder.cum_sum(exclusive, reverse, &views[0], label));
             }
+            Op::Quantize(q) => return Ok(self.builder.quantize_axis(&views[0], q, label)),
             Op::ArgBest { largest, last } => {
                 return Ok(self.builder.arg_best(*largest, *last, &views[0], label));
             }
@@ -433,16 +440,6 @@ impl<'g> Selector<'g> {
             });
         }
         Some(floats)
-    }
-
-    fn per_tensor(&self, q: &Quantization, id: ValueId) -> Result<(f32, i32)> {
-        q.as_int8().ok_or_else(|| {
-            anyhow::anyhow!(
-                "`{}`: activations of type {} or with several scales are not supported; int8 and uint8 with one scale are",
-                self.graph.values[id].name,
-                q.dtype.name()
-            )
-        })
     }
 
     /// Operations that take a clamp in: `None` for others.
@@ -547,8 +544,9 @@ impl<'g> Selector<'g> {
         let Some(node) = self.node(id) else {
             anyhow::bail!("`{}` is neither constant, input nor computed", value.name);
         };
-        if let Op::Quantize(q) = &node.op {
-            let affine = self.per_tensor(q, id)?;
+        if let Op::Quantize(q) = &node.op
+            && let Some(affine) = q.as_int8()
+        {
             let label = Label {
                 affine: Some(affine),
                 ..label

@@ -71,13 +71,12 @@ pub(super) fn quantize_linear(context: &mut Context<'_>) -> Result<ValueId> {
     let (input, shape) = (context.input(0)?, context.shape(0)?);
     let quantization = quantization(context, &shape, DataType::U8)?;
     ensure!(
-        matches!(quantization.dtype, DataType::I8 | DataType::U8),
-        "quantisation to {} is not supported; int8 and uint8 are",
+        matches!(
+            quantization.dtype,
+            DataType::I8 | DataType::U8 | DataType::I16 | DataType::U16
+        ),
+        "quantisation to {} is not supported; int8, uint8, int16 and uint16 are",
         quantization.dtype.name()
-    );
-    ensure!(
-        quantization.axis.is_none(),
-        "activations quantised per axis are not supported; per tensor is"
     );
     context.emit(Op::Quantize(quantization), vec![input], shape)
 }
@@ -87,13 +86,12 @@ pub(super) fn dequantize_linear(context: &mut Context<'_>) -> Result<ValueId> {
     let dtype = context.graph.values[input].dtype;
     let quantization = quantization(context, &shape, dtype)?;
     ensure!(
-        matches!(dtype, DataType::I8 | DataType::U8 | DataType::I32) && dtype == quantization.dtype,
-        "input of type {} is not supported; int8, uint8 and int32 are",
+        matches!(
+            dtype,
+            DataType::I8 | DataType::U8 | DataType::I16 | DataType::U16 | DataType::I32
+        ) && dtype == quantization.dtype,
+        "input of type {} is not supported; int8, uint8, int16, uint16 and int32 are",
         dtype.name()
-    );
-    ensure!(
-        quantization.axis.is_none() || context.graph.constant(input).is_some(),
-        "activations quantised per axis are not supported; per tensor is"
     );
     context.emit(Op::Dequantize(quantization), vec![input], shape)
 }
