@@ -179,8 +179,7 @@ impl<'m, S: OperatorSet> Model<'m, S> {
         let check = Check::new(self.data(), self.tensors(), operator);
         for (o, output) in operator.outputs().enumerate() {
             let output = self.tensors().get(output).ok_or(Rule::TensorIndex)?;
-            let mut others = operator.inputs().chain(operator.outputs().take(o));
-            // An input that is not in the table is refused below.
+            let mut others = operator.outputs().take(o);
             let clash = others.any(|t| {
                 let other = self.tensors().get(t);
                 other.is_some_and(|other| other.overlaps(&output))
@@ -194,7 +193,27 @@ impl<'m, S: OperatorSet> Model<'m, S> {
                 self.check_written(input, index)?;
             }
         }
-        S::check(&check)
+        S::check(&check)?;
+        self.check_overlaps(&check, operator)
+    }
+
+    /// Checks that each output shares bytes with an input only where the operator has read them
+    /// for the last time before it writes there.
+    fn check_overlaps(&self, check: &Check<'m>, operator: RawOperator<'m>) -> Result<(), Rule> {
+        for output in operator.outputs() {
+            let output = self.tensors().get(output).ok_or(Rule::TensorIndex)?;
+            for (i, input) in operator.inputs().enumerate() {
+                let input = self.tensors().get(input).ok_or(Rule::TensorIndex)?;
+                let allowed = || {
+                    S::overlap(check, i)
+                        .is_some_and(|overlap| overlap.allows(output.offset, input.offset))
+                };
+                if input.overlaps(&output) && !allowed() {
+                    return Err(Rule::WritesInput);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Checks that tensor `index` holds its own value when operator `before` starts: that it is

@@ -1,6 +1,6 @@
 //! Convolution with any window and any number of groups.
 
-use super::{Window, dot, sum};
+use super::{Band, Window, dot, sum};
 use crate::numerics::{OutputStage, clamp_f32};
 
 /// An int8 convolution.
@@ -22,11 +22,11 @@ pub(crate) struct ConvI8<'m> {
 }
 
 impl ConvI8<'_> {
-    /// `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
+    /// Of the band's rows, `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
     ///
     /// The bias holds the zero point's share of every weight, so the loops multiply plain input
     /// bytes; a weight that meets padding, where the real input is 0, counts a zero point.
-    pub(crate) fn run(&self, x: &[i8], y: &mut [i8]) -> Option<()> {
+    pub(crate) fn run(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
         let window = &self.window;
         let group_in = self.group_in as usize;
         let in_c = group_in * self.groups as usize;
@@ -36,7 +36,7 @@ impl ConvI8<'_> {
         // Input bytes of neighbouring kernel columns are neighbours.
         let runs = self.groups == 1 && window.dilation_w == 1;
         let mut pixels = y.chunks_exact_mut(out_c.max(1));
-        window.for_each_pixel(|pixel| {
+        window.for_each_pixel(band, |pixel| {
             let mut filters = self.weights.chunks_exact(filter_len.max(1));
             let mut channels = self.bias.iter().zip(self.multipliers);
             let groups = pixels
@@ -102,12 +102,12 @@ pub(crate) struct ConvF32<'m> {
 }
 
 impl ConvF32<'_> {
-    /// `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
+    /// Of the band's rows, `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
     ///
     /// Each output starts at its bias and adds its products in the order kernel row, kernel
     /// column, input channel; weights that meet padding are left out. The innermost loop runs
     /// over outputs, so that vector units may take several at a time and keep that order.
-    pub(crate) fn run(&self, x: &[f32], y: &mut [f32]) -> Option<()> {
+    pub(crate) fn run(&self, band: &Band, x: &[f32], y: &mut [f32]) -> Option<()> {
         let window = &self.window;
         let [group_in, group_out] = [self.group_in as usize, self.group_out as usize];
         let in_c = group_in * self.groups as usize;
@@ -115,7 +115,7 @@ impl ConvF32<'_> {
         let tap_len = group_in * group_out;
         let group_len = tap_len * window.kernel_h as usize * window.kernel_w as usize;
         let mut pixels = y.chunks_exact_mut(out_c.max(1));
-        window.for_each_pixel(|pixel| {
+        window.for_each_pixel(band, |pixel| {
             let outputs = pixels.next()?;
             outputs.copy_from_slice_checked(self.bias)?;
             let groups = outputs

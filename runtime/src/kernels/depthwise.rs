@@ -1,7 +1,7 @@
 //! Depthwise convolution: every channel has its own filter and gives one output.
 
-use super::Window;
 use super::conv::CopyChecked;
+use super::{Band, Window};
 use crate::numerics::{OutputStage, clamp_f32};
 
 /// How many channels are summed at a time; their accumulators live on the stack.
@@ -22,11 +22,11 @@ pub(crate) struct DepthwiseI8<'m> {
 }
 
 impl DepthwiseI8<'_> {
-    /// `x` is `[batch][in_h][in_w][channels]`, `y` is `[batch][out_h][out_w][channels]`.
-    pub(crate) fn run(&self, x: &[i8], y: &mut [i8]) -> Option<()> {
+    /// Of the band's rows, `x` is `[batch][in_h][in_w][channels]`, `y` is `[batch][out_h][out_w][channels]`.
+    pub(crate) fn run(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
         let channels = self.channels as usize;
         let mut pixels = y.chunks_exact_mut(channels.max(1));
-        self.window.for_each_pixel(|pixel| {
+        self.window.for_each_pixel(band, |pixel| {
             let mut start = 0;
             for outputs in pixels.next()?.chunks_mut(BLOCK) {
                 let end = start + outputs.len();
@@ -75,14 +75,14 @@ pub(crate) struct DepthwiseF32<'m> {
 }
 
 impl DepthwiseF32<'_> {
-    /// `x` is `[batch][in_h][in_w][channels]`, `y` is `[batch][out_h][out_w][channels]`.
+    /// Of the band's rows, `x` is `[batch][in_h][in_w][channels]`, `y` is `[batch][out_h][out_w][channels]`.
     ///
     /// Each output starts at its bias and adds its products in the order kernel row, kernel
     /// column; weights that meet padding are left out.
-    pub(crate) fn run(&self, x: &[f32], y: &mut [f32]) -> Option<()> {
+    pub(crate) fn run(&self, band: &Band, x: &[f32], y: &mut [f32]) -> Option<()> {
         let channels = self.channels as usize;
         let mut pixels = y.chunks_exact_mut(channels.max(1));
-        self.window.for_each_pixel(|pixel| {
+        self.window.for_each_pixel(band, |pixel| {
             let outputs = pixels.next()?;
             outputs.copy_from_slice_checked(self.bias)?;
             for ky in pixel.rows.first..pixel.rows.end {

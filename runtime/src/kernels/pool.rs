@@ -1,6 +1,6 @@
 //! Pooling over a window, channel by channel.
 
-use super::Window;
+use super::{Band, Window};
 use crate::numerics::OutputStage;
 
 /// How many channels are averaged at a time; their sums live on the stack.
@@ -11,12 +11,13 @@ pub(crate) fn max_pool<T: Copy + PartialOrd>(
     window: &Window,
     channels: u32,
     lowest: T,
+    band: &Band,
     x: &[T],
     y: &mut [T],
 ) -> Option<()> {
     let channels = channels as usize;
     let mut pixels = y.chunks_exact_mut(channels.max(1));
-    window.for_each_pixel(|pixel| {
+    window.for_each_pixel(band, |pixel| {
         let outputs = pixels.next()?;
         outputs.fill(lowest);
         for ky in pixel.rows.first..pixel.rows.end {
@@ -60,12 +61,13 @@ pub(crate) fn average_pool_i8(
     channels: u32,
     count_include_pad: bool,
     quantization: &AverageI8,
+    band: &Band,
     x: &[i8],
     y: &mut [i8],
 ) -> Option<()> {
     let channels = channels as usize;
     let mut pixels = y.chunks_exact_mut(channels.max(1));
-    window.for_each_pixel(|pixel| {
+    window.for_each_pixel(band, |pixel| {
         let count = divisor(window, &pixel, count_include_pad);
         let multiplier = quantization.input_scale / count / quantization.output_scale;
         let mut start = 0;
@@ -96,12 +98,13 @@ pub(crate) fn average_pool_f32(
     window: &Window,
     channels: u32,
     count_include_pad: bool,
+    band: &Band,
     x: &[f32],
     y: &mut [f32],
 ) -> Option<()> {
     let channels = channels as usize;
     let mut pixels = y.chunks_exact_mut(channels.max(1));
-    window.for_each_pixel(|pixel| {
+    window.for_each_pixel(band, |pixel| {
         let outputs = pixels.next()?;
         outputs.fill(0.0);
         for ky in pixel.rows.first..pixel.rows.end {

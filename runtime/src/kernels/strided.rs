@@ -29,6 +29,21 @@ impl Strides {
         offsets.fold(1, u64::saturating_add)
     }
 
+    /// Whether the walk meets the elements of the other tensor one after the other: both have the
+    /// same element at each place.
+    pub(crate) fn is_in_order(&self) -> bool {
+        let mut expected = 1u32;
+        self.dims
+            .iter()
+            .zip(&self.strides)
+            .rev()
+            .all(|(&dim, &stride)| {
+                let fits = dim == 1 || stride == expected;
+                expected = expected.saturating_mul(dim);
+                fits
+            })
+    }
+
     fn inner(&self) -> (usize, usize) {
         let [.., dim] = self.dims;
         let [.., stride] = self.strides;
@@ -69,6 +84,17 @@ fn for_each_row<const N: usize>(
             return Some(());
         }
     }
+}
+
+/// Calls `step` for every index, with the offset in each other tensor.
+pub(crate) fn for_each_pair(
+    walks: [&Strides; 2],
+    mut step: impl FnMut([usize; 2]) -> Option<()>,
+) -> Option<()> {
+    let [(len, stride_a), (_, stride_b)] = walks.map(Strides::inner);
+    for_each_row(walks, |[offset_a, offset_b]| {
+        (0..len).try_for_each(|i| step([offset_a + i * stride_a, offset_b + i * stride_b]))
+    })
 }
 
 /// One operand's elements along the inner dimension: a run, or one that is repeated.

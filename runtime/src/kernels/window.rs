@@ -189,32 +189,54 @@ impl Window {
         [self.batch, self.in_h, self.in_w]
     }
 
-    /// Calls `pixel` for each output pixel in memory order, with the taps of both axes.
+    /// Calls `pixel` for each output pixel of a band in memory order, with the taps of both axes.
     #[inline(always)]
-    pub(crate) fn for_each_pixel(&self, mut pixel: impl FnMut(Pixel) -> Option<()>) -> Option<()> {
-        for image in 0..self.batch {
-            for oy in 0..self.out_h {
-                let rows = self.rows().taps(oy);
-                for ox in 0..self.out_w {
-                    pixel(Pixel {
-                        image_row: image as usize * self.in_h as usize,
-                        in_w: self.in_w as usize,
-                        rows,
-                        columns: self.columns().taps(ox),
-                        oy,
-                        ox,
-                    })?;
-                }
+    pub(crate) fn for_each_pixel(
+        &self,
+        band: &Band,
+        mut pixel: impl FnMut(Pixel) -> Option<()>,
+    ) -> Option<()> {
+        let mut image = band.rows.start.checked_div(self.out_h)?;
+        let mut oy = band.rows.start.checked_rem(self.out_h)?;
+        for _ in band.rows.clone() {
+            let rows = self.rows().taps(oy);
+            let image_row = image as usize * self.in_h as usize;
+            for ox in 0..self.out_w {
+                pixel(Pixel {
+                    // Of rows that begin behind the image's first: what is read is not.
+                    image_row: image_row.wrapping_sub(band.input_row),
+                    in_w: self.in_w as usize,
+                    rows,
+                    columns: self.columns().taps(ox),
+                    oy,
+                    ox,
+                })?;
+            }
+            oy += 1;
+            if oy == self.out_h {
+                oy = 0;
+                image += 1;
             }
         }
         Some(())
     }
 }
 
+/// Output rows that are computed at once. The input and output that a kernel gets with it are the
+/// rows that belong to it, and no others.
+#[derive(Clone, Debug)]
+pub(crate) struct Band {
+    /// The output rows, counted over the batch.
+    pub(crate) rows: core::ops::Range<u32>,
+    /// The input row, counted over the batch, that the input begins with.
+    pub(crate) input_row: usize,
+}
+
 /// One output pixel: where its window meets the input.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pixel {
-    /// First row of the image, counted over the whole batch.
+    /// First row of the image, counted from the input's first; below 0, and wrapped, when the
+    /// input begins later.
     image_row: usize,
     in_w: usize,
     /// Taps of the vertical axis.
@@ -231,7 +253,7 @@ impl Pixel {
     /// Index of the input pixel under kernel element (`ky`, `kx`), which has to lie on the input.
     #[inline(always)]
     pub(crate) fn input_index(&self, ky: u32, kx: u32) -> usize {
-        (self.image_row + self.rows.position(ky) as usize) * self.in_w
-            + self.columns.position(kx) as usize
+        let row = self.image_row.wrapping_add(self.rows.position(ky) as usize);
+        row * self.in_w + self.columns.position(kx) as usize
     }
 }

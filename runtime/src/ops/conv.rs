@@ -1,6 +1,7 @@
 //! Conv: ONNX `Conv` in one or two dimensions, any stride, padding, dilation and group count.
 
-use super::{Check, Memory, Operator};
+use super::overlap::Steps;
+use super::{Check, Memory, Operator, Overlap};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, Window, volume};
@@ -79,6 +80,11 @@ fn sizes(window: &Window, groups: u32, group_in: u32, group_out: u32) -> Result<
     })
 }
 
+/// The rows that it computes one by one.
+fn steps(window: &Window, groups: u32, group_in: u32, group_out: u32) -> Steps {
+    Steps::of_window(window, groups * group_in, groups * group_out)
+}
+
 fn macs(window: &Window, groups: u32, group_in: u32, group_out: u32) -> u64 {
     sizes(window, groups, group_in, group_out).map_or(0, |sizes| {
         let filter = sizes.weights / sizes.channels;
@@ -106,6 +112,11 @@ impl Operator for ConvI8 {
         Ok(())
     }
 
+    fn overlap(_: &Check<'_>, p: &ConvI8Params, _: usize) -> Option<Overlap> {
+        let size = size_of::<i8>();
+        Some(steps(&p.window, p.groups, p.group_in, p.group_out).overlap(size, size))
+    }
+
     fn run(memory: &mut Memory<'_, '_>, p: &ConvI8Params) -> Result<(), Fault> {
         let channels = p.groups * p.group_out;
         let filter = p.window.kernel_h * p.window.kernel_w * p.group_in;
@@ -120,8 +131,8 @@ impl Operator for ConvI8 {
             multipliers: memory.constants(p.multipliers, channels)?,
             stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
         };
-        let (x, y) = memory.unary(0)?;
-        kernel.run(x, y).ok_or(Fault)
+        let steps = steps(&p.window, p.groups, p.group_in, p.group_out);
+        memory.by_rows(&steps, |band, x, y| kernel.run(band, x, y))
     }
 
     fn macs(_: &Check<'_>, p: &ConvI8Params) -> u64 {
@@ -146,6 +157,11 @@ impl Operator for ConvF32 {
         Ok(())
     }
 
+    fn overlap(_: &Check<'_>, p: &ConvF32Params, _: usize) -> Option<Overlap> {
+        let size = size_of::<f32>();
+        Some(steps(&p.window, p.groups, p.group_in, p.group_out).overlap(size, size))
+    }
+
     fn run(memory: &mut Memory<'_, '_>, p: &ConvF32Params) -> Result<(), Fault> {
         let channels = p.groups * p.group_out;
         let filter = p.window.kernel_h * p.window.kernel_w * p.group_in;
@@ -159,8 +175,8 @@ impl Operator for ConvF32 {
             low: p.low,
             high: p.high,
         };
-        let (x, y) = memory.unary(0)?;
-        kernel.run(x, y).ok_or(Fault)
+        let steps = steps(&p.window, p.groups, p.group_in, p.group_out);
+        memory.by_rows(&steps, |band, x, y| kernel.run(band, x, y))
     }
 
     fn macs(_: &Check<'_>, p: &ConvF32Params) -> u64 {

@@ -1,6 +1,7 @@
 //! Depthwise convolution: ONNX `Conv` with as many groups as input and output channels.
 
-use super::{Check, Memory, Operator};
+use super::overlap::Steps;
+use super::{Check, Memory, Operator, Overlap};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, Window, volume};
@@ -85,6 +86,11 @@ impl Operator for DepthwiseConvI8 {
         Ok(())
     }
 
+    fn overlap(_: &Check<'_>, p: &DepthwiseI8Params, _: usize) -> Option<Overlap> {
+        let size = size_of::<i8>();
+        Some(Steps::of_window(&p.window, p.channels, p.channels).overlap(size, size))
+    }
+
     fn run(memory: &mut Memory<'_, '_>, p: &DepthwiseI8Params) -> Result<(), Fault> {
         let taps = p.window.kernel_h * p.window.kernel_w;
         let kernel = kernels::DepthwiseI8 {
@@ -96,8 +102,8 @@ impl Operator for DepthwiseConvI8 {
             multipliers: memory.constants(p.multipliers, p.channels)?,
             stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
         };
-        let (x, y) = memory.unary(0)?;
-        kernel.run(x, y).ok_or(Fault)
+        let steps = Steps::of_window(&p.window, p.channels, p.channels);
+        memory.by_rows(&steps, |band, x, y| kernel.run(band, x, y))
     }
 
     fn macs(_: &Check<'_>, p: &DepthwiseI8Params) -> u64 {
@@ -122,6 +128,11 @@ impl Operator for DepthwiseConvF32 {
         Ok(())
     }
 
+    fn overlap(_: &Check<'_>, p: &DepthwiseF32Params, _: usize) -> Option<Overlap> {
+        let size = size_of::<f32>();
+        Some(Steps::of_window(&p.window, p.channels, p.channels).overlap(size, size))
+    }
+
     fn run(memory: &mut Memory<'_, '_>, p: &DepthwiseF32Params) -> Result<(), Fault> {
         let taps = p.window.kernel_h * p.window.kernel_w;
         let kernel = kernels::DepthwiseF32 {
@@ -132,8 +143,8 @@ impl Operator for DepthwiseConvF32 {
             low: p.low,
             high: p.high,
         };
-        let (x, y) = memory.unary(0)?;
-        kernel.run(x, y).ok_or(Fault)
+        let steps = Steps::of_window(&p.window, p.channels, p.channels);
+        memory.by_rows(&steps, |band, x, y| kernel.run(band, x, y))
     }
 
     fn macs(_: &Check<'_>, p: &DepthwiseF32Params) -> u64 {

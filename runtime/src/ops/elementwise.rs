@@ -1,9 +1,9 @@
 //! Add and Mul of two tensors, with ONNX's broadcasting.
 
-use super::{Check, Memory, Operator};
+use super::{Check, Memory, Operator, Overlap};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
-use crate::kernels::{self, Strides};
+use crate::kernels::Strides;
 use crate::numerics::{OutputStage, clamp_f32, dequantize};
 
 record! {
@@ -51,6 +51,17 @@ fn check_walks(check: &Check<'_>, walks: &[Strides; 2], dtype: DataType) -> Resu
     Ok(())
 }
 
+/// An input that is as large as the output, element for element, may be written over. Upwards
+/// alone, so that one order is right for both inputs.
+fn overlap(check: &Check<'_>, walks: &[Strides; 2], i: usize) -> Option<Overlap> {
+    if !walks.get(i)?.is_in_order() {
+        return None;
+    }
+    let behind = u32::try_from(check.input(i).ok()?.byte_len()).ok()?;
+    let overlap = check.element_overlap(i)?;
+    Some(Overlap { behind, ..overlap })
+}
+
 fn check_i8(check: &Check<'_>, p: &BinaryI8Params) -> Result<(), Rule> {
     check_walks(check, &p.walks, DataType::I8)?;
     for scale in [p.output_scale].iter().chain(&p.input_scales) {
@@ -72,16 +83,14 @@ fn run_i8(
     let stage = OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?;
     let [scale_a, scale_b] = p.input_scales;
     let [zero_a, zero_b] = p.input_zero_points;
-    let (a, b, y) = memory.binary::<i8, i8>()?;
     let [walk_a, walk_b] = &p.walks;
-    kernels::broadcast([walk_a, walk_b], a, b, y, |a, b| {
+    memory.by_pairs([walk_a, walk_b], |a: i8, b: i8| {
         let real = operate(
             dequantize(a, zero_a, scale_a),
             dequantize(b, zero_b, scale_b),
         );
         stage.quantize(real / p.output_scale)
     })
-    .ok_or(Fault)
 }
 
 fn run_f32(
@@ -89,12 +98,10 @@ fn run_f32(
     p: &BinaryF32Params,
     operate: impl Fn(f32, f32) -> f32,
 ) -> Result<(), Fault> {
-    let (a, b, y) = memory.binary::<f32, f32>()?;
     let [walk_a, walk_b] = &p.walks;
-    kernels::broadcast([walk_a, walk_b], a, b, y, |a, b| {
+    memory.by_pairs([walk_a, walk_b], |a: f32, b: f32| {
         clamp_f32(operate(a, b), p.low, p.high)
     })
-    .ok_or(Fault)
 }
 
 macro_rules! binary {
@@ -107,6 +114,9 @@ macro_rules! binary {
             type Params = BinaryI8Params;
             fn check(check: &Check<'_>, p: &BinaryI8Params) -> Result<(), Rule> {
                 check_i8(check, p)
+            }
+            fn overlap(check: &Check<'_>, p: &BinaryI8Params, i: usize) -> Option<Overlap> {
+                overlap(check, &p.walks, i)
             }
             fn run(memory: &mut Memory<'_, '_>, p: &BinaryI8Params) -> Result<(), Fault> {
                 run_i8(memory, p, $operate)
@@ -121,6 +131,9 @@ macro_rules! binary {
             type Params = BinaryF32Params;
             fn check(check: &Check<'_>, p: &BinaryF32Params) -> Result<(), Rule> {
                 check_walks(check, &p.walks, DataType::F32)
+            }
+            fn overlap(check: &Check<'_>, p: &BinaryF32Params, i: usize) -> Option<Overlap> {
+                overlap(check, &p.walks, i)
             }
             fn run(memory: &mut Memory<'_, '_>, p: &BinaryF32Params) -> Result<(), Fault> {
                 run_f32(memory, p, $operate)

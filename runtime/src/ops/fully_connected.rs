@@ -1,6 +1,7 @@
 //! FullyConnected: ONNX `Gemm` and `MatMul` with constant weights, and 1x1 `Conv`.
 
-use super::{Check, Memory, Operator};
+use super::overlap::Steps;
+use super::{Check, Memory, Operator, Overlap};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, volume};
@@ -68,6 +69,11 @@ impl Operator for FullyConnectedI8 {
         Ok(())
     }
 
+    fn overlap(_: &Check<'_>, p: &FullyConnectedI8Params, _: usize) -> Option<Overlap> {
+        let size = size_of::<i8>();
+        Some(Steps::of_matrix(p.rows, p.depth, p.outputs).overlap(size, size))
+    }
+
     fn run(memory: &mut Memory<'_, '_>, p: &FullyConnectedI8Params) -> Result<(), Fault> {
         let kernel = kernels::FullyConnectedI8 {
             depth: p.depth,
@@ -77,8 +83,8 @@ impl Operator for FullyConnectedI8 {
             multipliers: memory.constants(p.multipliers, p.outputs)?,
             stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
         };
-        let (x, y) = memory.unary(0)?;
-        kernel.run(x, y).ok_or(Fault)
+        let steps = Steps::of_matrix(p.rows, p.depth, p.outputs);
+        memory.by_rows(&steps, |_, x, y| kernel.run(x, y))
     }
 
     fn macs(_: &Check<'_>, p: &FullyConnectedI8Params) -> u64 {
@@ -102,6 +108,11 @@ impl Operator for FullyConnectedF32 {
         Ok(())
     }
 
+    fn overlap(_: &Check<'_>, p: &FullyConnectedF32Params, _: usize) -> Option<Overlap> {
+        let size = size_of::<f32>();
+        Some(Steps::of_matrix(p.rows, p.depth, p.outputs).overlap(size, size))
+    }
+
     fn run(memory: &mut Memory<'_, '_>, p: &FullyConnectedF32Params) -> Result<(), Fault> {
         let kernel = kernels::FullyConnectedF32 {
             depth: p.depth,
@@ -111,8 +122,8 @@ impl Operator for FullyConnectedF32 {
             low: p.low,
             high: p.high,
         };
-        let (x, y) = memory.unary(0)?;
-        kernel.run(x, y).ok_or(Fault)
+        let steps = Steps::of_matrix(p.rows, p.depth, p.outputs);
+        memory.by_rows(&steps, |_, x, y| kernel.run(x, y))
     }
 
     fn macs(_: &Check<'_>, p: &FullyConnectedF32Params) -> u64 {

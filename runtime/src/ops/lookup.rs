@@ -1,6 +1,6 @@
 //! Lookup: any function of one byte, as a table that the compiler made.
 
-use super::{Check, Memory, Operator};
+use super::{Check, Memory, Operator, Overlap};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 
@@ -33,13 +33,14 @@ impl Operator for LookupI8 {
         Ok(())
     }
 
+    fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {
+        check.element_overlap(i)
+    }
+
     fn run(memory: &mut Memory<'_, '_>, p: &LookupParams) -> Result<(), Fault> {
         let table = memory.constants(p.table, 256)?;
         let table = table.first_chunk::<256>().ok_or(Fault)?;
-        let (x, y) = memory.unary::<u8, u8>(0)?;
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = *table.get(usize::from(x)).ok_or(Fault)?;
-        }
-        Ok(())
+        // A byte is an index below 256: there is always an entry.
+        memory.by_elements(|x: u8| table.get(usize::from(x)).copied().unwrap_or_default())
     }
 }

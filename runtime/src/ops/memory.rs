@@ -1,9 +1,14 @@
 //! What an operator sees of the model at load ([`Check`]) and during a run ([`Memory`]).
 
+use core::cell::Cell;
+use core::ops::Range;
+
 use bytemuck::{AnyBitPattern, NoUninit};
 
+use super::overlap::{Overlap, Steps};
 use crate::artifact::{Blob, DataType, RawOperator, Record, Storage, Tensor, Tensors};
 use crate::error::{Fault, Rule};
+use crate::kernels::{Band, Strides, for_each_pair};
 
 /// One operator at load: its record, its tensors, and the weights it names.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +115,13 @@ impl<'m> Check<'m> {
         let values = self.constants(blob, len)?;
         let good = values.iter().all(|m| m.is_finite() && *m >= 0.0);
         good.then_some(()).ok_or(Rule::Parameter)
+    }
+
+    /// Where the output of a function of one element may lie over input `i`.
+    pub(crate) fn element_overlap(&self, i: usize) -> Option<Overlap> {
+        let (input, output) = (self.input(i).ok()?, self.output().ok()?);
+        let sizes = (input.dtype.bytes(), output.dtype.bytes());
+        Some(Overlap::of_elements(output.len(), sizes.0, sizes.1))
     }
 
     /// Checks a scale: finite and greater than 0.
@@ -246,22 +258,191 @@ impl<'m, 'a> Memory<'m, 'a> {
         Ok((sources.elements(a)?, sources.elements(b)?, output))
     }
 
+    /// The record of the output.
+    /// Computes the output from input 0 in rows: all at once when the two tensors lie apart, and
+    /// otherwise as many at a time as find room, from the side that the input is left at.
+    ///
+    /// `run` gets the rows, and the elements of both tensors that belong to them.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] when `run` gives `None`, or when the tensors lie closer than
+    /// [`Steps::overlap`] says, both of which the check excludes.
+    pub(crate) fn by_rows<A: AnyBitPattern, O: AnyBitPattern + NoUninit>(
+        &mut self,
+        steps: &Steps,
+        mut run: impl FnMut(&Band, &[A], &mut [O]) -> Option<()>,
+    ) -> Result<(), Fault> {
+        let input = self.input_tensor(0)?;
+        let output = self.output_tensor()?;
+        let sizes = [size_of::<A>(), size_of::<O>()];
+        let offsets = [input.offset, output.offset];
+        let mut done = 0;
+        while !steps.is_done(done) {
+            let span = if !input.overlaps(&output) {
+                Some(steps.all())
+            } else if output.offset < input.offset {
+                steps.upwards(done, sizes, offsets)
+            } else {
+                steps.downwards(done, sizes, offsets)
+            };
+            let span = span.ok_or(Fault)?;
+            let (x, y) = self.pieces(&input, &span.input, &output, &span.output)?;
+            run(&span.band, x, y).ok_or(Fault)?;
+            done += span.band.rows.end - span.band.rows.start;
+        }
+        Ok(())
+    }
+
+    /// Some elements of an input and some of the output, which share no byte.
+    fn pieces<A: AnyBitPattern, O: AnyBitPattern + NoUninit>(
+        &mut self,
+        input: &Tensor,
+        from: &Range<usize>,
+        output: &Tensor,
+        to: &Range<usize>,
+    ) -> Result<(&[A], &mut [O]), Fault> {
+        let bytes = |tensor: &Tensor, part: &Range<usize>| {
+            let size = tensor.dtype.bytes();
+            let start = tensor.offset as usize;
+            start + part.start * size..start + part.end * size
+        };
+        let (from, to) = (bytes(input, from), bytes(output, to));
+        let (sources, y) = split_at_output(self.data, self.arena, &to)?;
+        Ok((sources.bytes(input.storage, from)?, y))
+    }
+
+    /// Computes each element of the output from the one of input 0 at the same index.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] when there are no such tensors, which the check excludes.
+    pub(crate) fn by_elements<A, O>(&mut self, f: impl Fn(A) -> O) -> Result<(), Fault>
+    where
+        A: AnyBitPattern + NoUninit,
+        O: AnyBitPattern + NoUninit,
+    {
+        let input = self.input_tensor(0)?;
+        let output = self.output_tensor()?;
+        if !input.overlaps(&output) {
+            let (x, y) = self.unary::<A, O>(0)?;
+            for (y, &x) in y.iter_mut().zip(x) {
+                *y = f(x);
+            }
+            return Ok(());
+        }
+        let upwards = output.offset < input.offset
+            || output.offset == input.offset && size_of::<A>() >= size_of::<O>();
+        let cells = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
+        let x = cells.get(input.range()).ok_or(Fault)?;
+        let y = cells.get(output.range()).ok_or(Fault)?;
+        let mut pairs = x
+            .chunks_exact(size_of::<A>())
+            .zip(y.chunks_exact(size_of::<O>()));
+        while let Some((x, y)) = if upwards {
+            pairs.next()
+        } else {
+            pairs.next_back()
+        } {
+            store(y, f(load(x)));
+        }
+        Ok(())
+    }
+
+    /// Computes each element of the output from one of each of two inputs, which the walks lead
+    /// to. Where the output shares bytes with an input, it does so upwards.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] when there are no such tensors, which the check excludes.
+    pub(crate) fn by_pairs<T: AnyBitPattern + NoUninit>(
+        &mut self,
+        walks: [&Strides; 2],
+        f: impl Fn(T, T) -> T,
+    ) -> Result<(), Fault> {
+        let inputs = [self.input_tensor(0)?, self.input_tensor(1)?];
+        let output = self.output_tensor()?;
+        if !inputs.iter().any(|input| input.overlaps(&output)) {
+            let (a, b, y) = self.binary::<T, T>()?;
+            return crate::kernels::broadcast(walks, a, b, y, f).ok_or(Fault);
+        }
+        let cells = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
+        let [a, b] = inputs.map(|input| match input.storage {
+            Storage::Arena => Operand::Arena(cells.get(input.range()).unwrap_or_default()),
+            Storage::Data => Operand::Data(self.data.get(input.range()).unwrap_or_default()),
+        });
+        let mut y = cells
+            .get(output.range())
+            .ok_or(Fault)?
+            .chunks_exact(size_of::<T>());
+        for_each_pair(walks, |[at_a, at_b]| {
+            store(y.next()?, f(a.element(at_a)?, b.element(at_b)?));
+            Some(())
+        })
+        .ok_or(Fault)
+    }
+
     fn split_at_output<O: AnyBitPattern + NoUninit>(
         &mut self,
     ) -> Result<(Sources<'_>, &mut [O]), Fault> {
         let range = self.output_tensor()?.range();
-        let (before, rest) = self.arena.split_at_mut_checked(range.start).ok_or(Fault)?;
-        let (output, behind) = rest.split_at_mut_checked(range.len()).ok_or(Fault)?;
-        let sources = Sources {
-            data: self.data,
-            before,
-            behind,
-            behind_at: range.end,
-        };
-        Ok((
-            sources,
-            bytemuck::try_cast_slice_mut(output).map_err(|_| Fault)?,
-        ))
+        split_at_output(self.data, self.arena, &range)
+    }
+}
+
+/// Takes these bytes of the arena out, to be written, from all others, which may be read.
+fn split_at_output<'s, O: AnyBitPattern + NoUninit>(
+    data: &'s [u8],
+    arena: &'s mut [u8],
+    output: &Range<usize>,
+) -> Result<(Sources<'s>, &'s mut [O]), Fault> {
+    let (before, rest) = arena.split_at_mut_checked(output.start).ok_or(Fault)?;
+    let (written, behind) = rest.split_at_mut_checked(output.len()).ok_or(Fault)?;
+    let sources = Sources {
+        data,
+        before,
+        behind,
+        behind_at: output.end,
+    };
+    let written = bytemuck::try_cast_slice_mut(written).map_err(|_| Fault)?;
+    Ok((sources, written))
+}
+
+/// Reads an element from bytes that may be written through another slice.
+#[inline(always)]
+fn load<T: AnyBitPattern + NoUninit>(from: &[Cell<u8>]) -> T {
+    let mut value = T::zeroed();
+    let bytes = bytemuck::bytes_of_mut(&mut value);
+    bytes
+        .iter_mut()
+        .zip(from)
+        .for_each(|(b, cell)| *b = cell.get());
+    value
+}
+
+/// Writes an element to bytes that may be read through another slice.
+#[inline(always)]
+fn store<T: NoUninit>(to: &[Cell<u8>], value: T) {
+    let bytes = bytemuck::bytes_of(&value);
+    to.iter().zip(bytes).for_each(|(cell, &b)| cell.set(b));
+}
+
+/// The bytes of an input that the output may be written over.
+enum Operand<'s> {
+    Arena(&'s [Cell<u8>]),
+    Data(&'s [u8]),
+}
+
+impl Operand<'_> {
+    #[inline(always)]
+    fn element<T: AnyBitPattern + NoUninit>(&self, index: usize) -> Option<T> {
+        let start = index * size_of::<T>();
+        match self {
+            Self::Arena(cells) => Some(load(cells.get(start..start + size_of::<T>())?)),
+            Self::Data(bytes) => {
+                bytemuck::try_pod_read_unaligned(bytes.get(start..start + size_of::<T>())?).ok()
+            }
+        }
     }
 }
 
@@ -277,8 +458,15 @@ struct Sources<'s> {
 
 impl<'s> Sources<'s> {
     fn elements<T: AnyBitPattern>(&self, tensor: &Tensor) -> Result<&'s [T], Fault> {
-        let range = tensor.range();
-        let bytes = match tensor.storage {
+        self.bytes(tensor.storage, tensor.range())
+    }
+
+    fn bytes<T: AnyBitPattern>(
+        &self,
+        storage: Storage,
+        range: Range<usize>,
+    ) -> Result<&'s [T], Fault> {
+        let bytes = match storage {
             Storage::Data => self.data.get(range),
             Storage::Arena if range.start < self.behind_at => self.before.get(range),
             Storage::Arena => self

@@ -11,6 +11,7 @@ mod elementwise;
 mod fully_connected;
 mod lookup;
 mod memory;
+mod overlap;
 mod pad;
 mod pool;
 mod quantize;
@@ -54,6 +55,7 @@ pub use elementwise::{BinaryF32Params, BinaryI8Params};
 pub use fully_connected::{FullyConnectedF32Params, FullyConnectedI8Params};
 pub use lookup::LookupParams;
 pub use memory::{Check, Memory};
+pub use overlap::Overlap;
 pub use pad::PadParams;
 pub use pool::{AveragePoolF32Params, AveragePoolI8Params, MaxPoolParams};
 pub use quantize::AffineParams;
@@ -93,6 +95,12 @@ pub trait Operator: Registered {
     /// A [`Fault`], only where [`Operator::check`] has overlooked something.
     fn run(memory: &mut Memory<'_, '_>, params: &Self::Params) -> Result<(), Fault>;
 
+    /// Where the output may share bytes with input `i`; `None` when it may not. Asked only of
+    /// what [`Operator::check`] has accepted.
+    fn overlap(_check: &Check<'_>, _params: &Self::Params, _i: usize) -> Option<Overlap> {
+        None
+    }
+
     /// Multiply-accumulates of one run.
     fn macs(_check: &Check<'_>, _params: &Self::Params) -> u64 {
         0
@@ -114,6 +122,10 @@ pub trait OperatorSet {
     ///
     /// A [`Fault`], never for a record that has passed [`OperatorSet::check`].
     fn run(memory: &mut Memory<'_, '_>) -> Result<(), Fault>;
+
+    /// Where the output of one operator may share bytes with input `i`, for a record that has
+    /// passed [`OperatorSet::check`]; `None` when it may not.
+    fn overlap(check: &Check<'_>, i: usize) -> Option<Overlap>;
 
     /// Multiply-accumulates of one operator.
     fn macs(check: &Check<'_>) -> u64;
@@ -155,6 +167,18 @@ macro_rules! operator_set {
                         $crate::ops::$op::run(memory, &params)
                     })*
                     _ => Err($crate::Fault),
+                }
+            }
+            fn overlap(
+                check: &$crate::ops::Check<'_>,
+                i: usize,
+            ) -> Option<$crate::ops::Overlap> {
+                use $crate::ops::{Operator as _, Registered as _};
+                match check.code() {
+                    $($crate::ops::$op::CODE => {
+                        $crate::ops::$op::overlap(check, &check.parameters().ok()?, i)
+                    })*
+                    _ => None,
                 }
             }
             fn macs(check: &$crate::ops::Check<'_>) -> u64 {

@@ -1,6 +1,7 @@
 //! MaxPool and AveragePool; a global pool is one whose window is the whole image.
 
-use super::{Check, Memory, Operator};
+use super::overlap::Steps;
+use super::{Check, Memory, Operator, Overlap};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, Window, volume};
@@ -69,6 +70,11 @@ fn check_pool(
     Ok(())
 }
 
+fn overlap(check: &Check<'_>, window: &Window, channels: u32) -> Option<Overlap> {
+    let size = check.output().ok()?.dtype.bytes();
+    Some(Steps::of_window(window, channels, channels).overlap(size, size))
+}
+
 /// The largest int8 under the window.
 #[derive(Debug)]
 pub struct MaxPoolI8;
@@ -78,9 +84,14 @@ impl Operator for MaxPoolI8 {
     fn check(check: &Check<'_>, p: &MaxPoolParams) -> Result<(), Rule> {
         check_pool(check, &p.window, p.channels, DataType::I8)
     }
+    fn overlap(check: &Check<'_>, p: &MaxPoolParams, _: usize) -> Option<Overlap> {
+        overlap(check, &p.window, p.channels)
+    }
     fn run(memory: &mut Memory<'_, '_>, p: &MaxPoolParams) -> Result<(), Fault> {
-        let (x, y) = memory.unary::<i8, i8>(0)?;
-        kernels::max_pool(&p.window, p.channels, i8::MIN, x, y).ok_or(Fault)
+        let steps = Steps::of_window(&p.window, p.channels, p.channels);
+        memory.by_rows(&steps, |band, x, y| {
+            kernels::max_pool(&p.window, p.channels, i8::MIN, band, x, y)
+        })
     }
 }
 
@@ -93,9 +104,14 @@ impl Operator for MaxPoolF32 {
     fn check(check: &Check<'_>, p: &MaxPoolParams) -> Result<(), Rule> {
         check_pool(check, &p.window, p.channels, DataType::F32)
     }
+    fn overlap(check: &Check<'_>, p: &MaxPoolParams, _: usize) -> Option<Overlap> {
+        overlap(check, &p.window, p.channels)
+    }
     fn run(memory: &mut Memory<'_, '_>, p: &MaxPoolParams) -> Result<(), Fault> {
-        let (x, y) = memory.unary::<f32, f32>(0)?;
-        kernels::max_pool(&p.window, p.channels, f32::NEG_INFINITY, x, y).ok_or(Fault)
+        let steps = Steps::of_window(&p.window, p.channels, p.channels);
+        memory.by_rows(&steps, |band, x, y| {
+            kernels::max_pool(&p.window, p.channels, f32::NEG_INFINITY, band, x, y)
+        })
     }
 }
 
@@ -113,6 +129,9 @@ impl Operator for AveragePoolI8 {
         OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Rule::Parameter)?;
         Ok(())
     }
+    fn overlap(check: &Check<'_>, p: &AveragePoolI8Params, _: usize) -> Option<Overlap> {
+        overlap(check, &p.window, p.channels)
+    }
     fn run(memory: &mut Memory<'_, '_>, p: &AveragePoolI8Params) -> Result<(), Fault> {
         let quantization = kernels::AverageI8 {
             input_zero_point: p.input_zero_point,
@@ -120,9 +139,11 @@ impl Operator for AveragePoolI8 {
             output_scale: p.output_scale,
             stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
         };
-        let (x, y) = memory.unary(0)?;
         let padded = p.count_include_pad != 0;
-        kernels::average_pool_i8(&p.window, p.channels, padded, &quantization, x, y).ok_or(Fault)
+        let steps = Steps::of_window(&p.window, p.channels, p.channels);
+        memory.by_rows(&steps, |band, x, y| {
+            kernels::average_pool_i8(&p.window, p.channels, padded, &quantization, band, x, y)
+        })
     }
 }
 
@@ -135,9 +156,14 @@ impl Operator for AveragePoolF32 {
     fn check(check: &Check<'_>, p: &AveragePoolF32Params) -> Result<(), Rule> {
         check_pool(check, &p.window, p.channels, DataType::F32)
     }
+    fn overlap(check: &Check<'_>, p: &AveragePoolF32Params, _: usize) -> Option<Overlap> {
+        overlap(check, &p.window, p.channels)
+    }
     fn run(memory: &mut Memory<'_, '_>, p: &AveragePoolF32Params) -> Result<(), Fault> {
-        let (x, y) = memory.unary(0)?;
         let padded = p.count_include_pad != 0;
-        kernels::average_pool_f32(&p.window, p.channels, padded, x, y).ok_or(Fault)
+        let steps = Steps::of_window(&p.window, p.channels, p.channels);
+        memory.by_rows(&steps, |band, x, y| {
+            kernels::average_pool_f32(&p.window, p.channels, padded, band, x, y)
+        })
     }
 }

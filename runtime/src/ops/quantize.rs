@@ -1,6 +1,6 @@
 //! QuantizeLinear and DequantizeLinear of whole tensors.
 
-use super::{Check, Memory, Operator};
+use super::{Check, Memory, Operator, Overlap};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
 use crate::numerics::{OutputStage, dequantize};
@@ -31,13 +31,13 @@ impl Operator for QuantizeI8 {
         check.zero_point(p.zero_point)
     }
 
+    fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {
+        check.element_overlap(i)
+    }
+
     fn run(memory: &mut Memory<'_, '_>, p: &AffineParams) -> Result<(), Fault> {
         let stage = OutputStage::new(p.zero_point, -128, 127).ok_or(Fault)?;
-        let (x, y) = memory.unary::<f32, i8>(0)?;
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = stage.quantize(x / p.scale);
-        }
-        Ok(())
+        memory.by_elements(|x: f32| stage.quantize(x / p.scale))
     }
 }
 
@@ -57,11 +57,11 @@ impl Operator for DequantizeI8 {
         check.zero_point(p.zero_point)
     }
 
+    fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {
+        check.element_overlap(i)
+    }
+
     fn run(memory: &mut Memory<'_, '_>, p: &AffineParams) -> Result<(), Fault> {
-        let (x, y) = memory.unary::<i8, f32>(0)?;
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = dequantize(x, p.zero_point, p.scale);
-        }
-        Ok(())
+        memory.by_elements(|x: i8| dequantize(x, p.zero_point, p.scale))
     }
 }

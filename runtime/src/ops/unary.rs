@@ -1,6 +1,6 @@
 //! Float functions of one element.
 
-use super::{Check, Memory, Operator};
+use super::{Check, Memory, Operator, Overlap};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
 use crate::numerics::{clamp_f32, sigmoid, tanh};
@@ -23,14 +23,6 @@ fn check_same(check: &Check<'_>) -> Result<(), Rule> {
     Ok(())
 }
 
-fn map(memory: &mut Memory<'_, '_>, f: impl Fn(f32) -> f32) -> Result<(), Fault> {
-    let (x, y) = memory.unary::<f32, f32>(0)?;
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = f(x);
-    }
-    Ok(())
-}
-
 /// ONNX `Relu` and `Clip` where no operator before them takes them in.
 #[derive(Debug)]
 pub struct ClampF32;
@@ -40,8 +32,11 @@ impl Operator for ClampF32 {
     fn check(check: &Check<'_>, _: &ClampParams) -> Result<(), Rule> {
         check_same(check)
     }
+    fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {
+        check.element_overlap(i)
+    }
     fn run(memory: &mut Memory<'_, '_>, p: &ClampParams) -> Result<(), Fault> {
-        map(memory, |x| clamp_f32(x, p.low, p.high))
+        memory.by_elements(|x| clamp_f32(x, p.low, p.high))
     }
 }
 
@@ -54,8 +49,11 @@ impl Operator for SigmoidF32 {
     fn check(check: &Check<'_>, (): &()) -> Result<(), Rule> {
         check_same(check)
     }
+    fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {
+        check.element_overlap(i)
+    }
     fn run(memory: &mut Memory<'_, '_>, (): &()) -> Result<(), Fault> {
-        map(memory, sigmoid)
+        memory.by_elements(sigmoid)
     }
 }
 
@@ -68,7 +66,10 @@ impl Operator for TanhF32 {
     fn check(check: &Check<'_>, (): &()) -> Result<(), Rule> {
         check_same(check)
     }
+    fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {
+        check.element_overlap(i)
+    }
     fn run(memory: &mut Memory<'_, '_>, (): &()) -> Result<(), Fault> {
-        map(memory, tanh)
+        memory.by_elements(tanh)
     }
 }

@@ -95,6 +95,14 @@ impl Artifact {
         ))
     }
 
+    /// The tensors of the first operator: its output, then its inputs.
+    pub fn operator_tensors(&self) -> Vec<usize> {
+        let record = niwaki::as_bytes(&self.operators[0]);
+        let operator = niwaki::artifact::Operators::new(record).next().unwrap();
+        let tensors = operator.outputs().chain(operator.inputs());
+        tensors.map(usize::from).collect()
+    }
+
     /// Appends a tensor at the arena's end, which moves.
     pub fn push_activation(&mut self, dtype: DataType, dims: &[usize]) -> u16 {
         let tensor = tensor(dtype, Storage::Arena, dims, self.arena_bytes);

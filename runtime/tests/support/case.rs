@@ -3,8 +3,8 @@
 use core::fmt::Debug;
 
 use niwaki::artifact::{DataType, RawOperator, Storage};
-use niwaki::ops::Operator;
-use niwaki::{Model, Session};
+use niwaki::ops::{Check, Operator, Overlap};
+use niwaki::{All, LoadError, Model, OperatorSet as _, Rule, Session};
 
 use super::{Aligned, Artifact, Data, Nd, Random};
 
@@ -101,13 +101,101 @@ impl Case {
     }
 
     /// Runs the operator the public way, and compares every bit of the arena: the output is the
-    /// expected one, and nothing else has changed.
+    /// expected one, and nothing else has changed. Once with all tensors apart, and then with the
+    /// output over each input that the operator says it can lie over.
     ///
     /// # Panics
     ///
     /// When that is not so.
     pub fn check(&self, data: Data, random: &mut Random) {
         let artifact = Artifact::of(self, data, random);
+        self.check_placed(&artifact);
+        for (i, overlap) in self.overlaps(&artifact) {
+            for upwards in [true, false] {
+                let slack = random.pick(&[0, 0, 1, 2, 7, 40]);
+                self.check_overlapping(artifact.clone(), i, overlap, upwards, slack);
+            }
+        }
+    }
+
+    /// Whether the output may lie over an input.
+    pub fn can_overlap(&self, data: Data, random: &mut Random) -> bool {
+        !self.overlaps(&Artifact::of(self, data, random)).is_empty()
+    }
+
+    /// The inputs in the arena that the output may lie over, by their place among all inputs.
+    fn overlaps(&self, artifact: &Artifact) -> Vec<(usize, Overlap)> {
+        let file = Aligned::copy_of(&artifact.file());
+        let model: Model<'_> = Model::new(file.bytes()).unwrap();
+        let operator = model.operators().next().unwrap();
+        let check = Check::new(model.data(), model.tensors(), operator);
+        let inputs = self.inputs.iter().enumerate();
+        inputs
+            .filter(|(_, operand)| operand.storage == Storage::Arena)
+            .filter_map(|(i, _)| Some((i, All::overlap(&check, i)?)))
+            .collect()
+    }
+
+    /// Places the output over input `i`, as near as it may lie and `slack` elements more, and
+    /// checks the run; one element nearer, the file has to be refused.
+    fn check_overlapping(
+        &self,
+        mut artifact: Artifact,
+        i: usize,
+        overlap: Overlap,
+        upwards: bool,
+        slack: u32,
+    ) {
+        let tensors = artifact.operator_tensors();
+        let (output, input) = (tensors[0], tensors[1 + i]);
+        let align = self.output.dtype.bytes().max(self.inputs[i].dtype.bytes()) as u32;
+        let distance = if upwards {
+            overlap.before
+        } else {
+            overlap.behind
+        };
+        let least = distance.next_multiple_of(align);
+        let (moving, still) = if upwards {
+            (input, output)
+        } else {
+            (output, input)
+        };
+        let mut place = |distance: u32| {
+            artifact.tensors[still].offset = 4;
+            artifact.tensors[moving].offset = 4 + distance;
+            let ends = [output, input].map(|t| artifact.tensors[t].range().end);
+            let mut end = ends[0].max(ends[1]).next_multiple_of(4);
+            for (operand, &tensor) in self.inputs.iter().zip(&tensors[1..]) {
+                if operand.storage == Storage::Arena && tensor != input {
+                    artifact.tensors[tensor].offset = end as u32;
+                    end = artifact.tensors[tensor].range().end.next_multiple_of(4);
+                }
+            }
+            artifact.arena_bytes = end as u32;
+            artifact.clone()
+        };
+        self.check_placed(&place(least + slack * align));
+        if distance == 0 {
+            return;
+        }
+        let nearer = place((distance - 1) / align * align);
+        // At one place it may lie in the other direction.
+        let [y, x] = [output, input].map(|t| nearer.tensors[t].offset);
+        if overlap.allows(y, x) {
+            return;
+        }
+        let file = Aligned::copy_of(&nearer.file());
+        let loaded: Result<Model<'_>, _> = Model::new(file.bytes());
+        let (index, rule) = (0, Rule::WritesInput);
+        assert_eq!(
+            loaded.err(),
+            Some(LoadError::Operator { index, rule }),
+            "{}",
+            self.note
+        );
+    }
+
+    fn check_placed(&self, artifact: &Artifact) {
         let file = Aligned::copy_of(&artifact.file());
         let model: Model<'_> =
             Model::new(file.bytes()).unwrap_or_else(|error| panic!("{error}\n{}", self.note));
