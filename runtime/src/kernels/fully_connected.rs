@@ -36,6 +36,39 @@ impl FullyConnectedI8<'_> {
     }
 }
 
+/// An int8 product over pixels whose bias depends on the pixel's class.
+pub(crate) struct FullyConnectedBorderI8<'m> {
+    /// Its bias is `[line_classes][column_classes][outputs]`.
+    pub(crate) product: FullyConnectedI8<'m>,
+    pub(crate) column_classes: u32,
+    /// `[lines]`.
+    pub(crate) line_class: &'m [u8],
+    /// `[columns]`.
+    pub(crate) column_class: &'m [u8],
+}
+
+impl FullyConnectedBorderI8<'_> {
+    /// `x` is `[lines][columns][depth]`, `y` is `[lines][columns][outputs]`.
+    pub(crate) fn run(&self, x: &[i8], y: &mut [i8]) -> Option<()> {
+        let outputs = (self.product.outputs as usize).max(1);
+        let rows = x.chunks_exact((self.product.depth as usize).max(1));
+        let mut rows = rows.zip(y.chunks_exact_mut(outputs));
+        for &line in self.line_class {
+            for &column in self.column_class {
+                let (x, y) = rows.next()?;
+                let class = usize::from(line) * self.column_classes as usize + usize::from(column);
+                let first = class * outputs;
+                FullyConnectedI8 {
+                    bias: self.product.bias.get(first..first + outputs)?,
+                    ..self.product
+                }
+                .run(x, y)?;
+            }
+        }
+        Some(())
+    }
+}
+
 /// A float product.
 pub(crate) struct FullyConnectedF32<'m> {
     /// Elements of one input row.

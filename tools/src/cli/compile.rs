@@ -52,6 +52,9 @@ pub(super) struct Compile {
     /// Labels of the first output, one a line, to be kept in the artifact.
     #[arg(long, value_name = "LABELS.txt")]
     labels: Option<PathBuf>,
+    /// Leave everything in, also what does not change the output.
+    #[arg(long)]
+    no_shrink: bool,
     /// Leave names of layers and the origin out: smaller, and harder to look into.
     #[arg(long)]
     strip: bool,
@@ -118,6 +121,7 @@ impl Compile {
             ranges: self.ranges,
             bias_correction: self.bias_correction,
             int8_io: self.io == Io::Int8,
+            shrink: !self.no_shrink,
             strip: self.strip,
             labels,
         };
