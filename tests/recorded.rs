@@ -111,7 +111,7 @@ fn compare_layers(
 fn every_recorded_layer_of_the_int8_models_is_equal() {
     let Some(shared) = shared() else { return };
     for name in PAIRS {
-        let artifact = models::build(&shared, name, Variant::Qdq).unwrap();
+        let artifact = models::build_whole(&shared, name, Variant::Qdq).unwrap();
         let (inputs, layers) = recorded_layers(&shared.join(format!("samples/{name}_layers.npz")));
         for (sample, input) in inputs.iter().enumerate() {
             let (compared, ties) = compare_layers(&artifact, input, &layers, sample);

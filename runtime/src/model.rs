@@ -355,4 +355,9 @@ impl<'m, S: OperatorSet> Model<'m, S> {
     pub fn macs(&self, operator: RawOperator<'m>) -> u64 {
         S::macs(&Check::new(self.data(), self.tensors(), operator))
     }
+
+    /// Bytes of one operator's weights proper: without biases, multipliers and tables.
+    pub fn weight_bytes(&self, operator: RawOperator<'m>) -> u64 {
+        S::weight_bytes(&Check::new(self.data(), self.tensors(), operator))
+    }
 }

@@ -62,14 +62,36 @@ pub fn file_name(name: &str, variant: Variant) -> String {
 /// Those of the compiler.
 pub fn build(shared: &Path, name: &str, variant: Variant) -> Result<Artifact> {
     let model = shared.join(format!("models/{}.onnx", file_name(name, variant)));
-    match variant {
-        Variant::Float => compile(&model, &float(), None),
-        Variant::Qdq => compile(&model, &Options::default(), None),
-        Variant::Quantized => {
-            let calibration = calibration(shared, name)?;
-            compile(&model, &Options::default(), Some(&calibration))
-        }
-    }
+    let (options, calibration) = options(shared, name, variant)?;
+    compile(&model, &options, calibration.as_ref())
+}
+
+/// Compiles a model with every layer as it is in ONNX, so that each can be compared.
+///
+/// # Errors
+///
+/// Those of the compiler.
+pub fn build_whole(shared: &Path, name: &str, variant: Variant) -> Result<Artifact> {
+    let model = shared.join(format!("models/{}.onnx", file_name(name, variant)));
+    let (options, calibration) = options(shared, name, variant)?;
+    let options = Options {
+        shrink: false,
+        ..options
+    };
+    compile(&model, &options, calibration.as_ref())
+}
+
+/// How [`build`] compiles a model, and what it calibrates it on.
+///
+/// # Errors
+///
+/// When the data is missing.
+pub fn options(shared: &Path, name: &str, variant: Variant) -> Result<(Options, Option<Samples>)> {
+    Ok(match variant {
+        Variant::Float => (float(), None),
+        Variant::Qdq => (Options::default(), None),
+        Variant::Quantized => (Options::default(), Some(calibration(shared, name)?)),
+    })
 }
 
 /// Recorded inputs of a model.

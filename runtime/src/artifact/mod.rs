@@ -19,6 +19,9 @@ use core::marker::PhantomData;
 pub trait Record: Sized {
     /// How many words it takes.
     const WORDS: usize;
+    /// Which of its words are offsets of [`Blob`]s: bit `i` for word `i`. A compiler that lays
+    /// the data section out anew needs to know; a run does not.
+    const BLOBS: u128 = 0;
     /// Reads it; `None` when the words end early or one has no meaning.
     fn read(words: &mut Words<'_>) -> Option<Self>;
     /// Writes it, word by word.
@@ -80,6 +83,14 @@ impl Record for f32 {
 
 impl<T: Record + Copy + Default, const N: usize> Record for [T; N] {
     const WORDS: usize = T::WORDS * N;
+    const BLOBS: u128 = {
+        let (mut blobs, mut i) = (0, 0);
+        while i < N && T::BLOBS != 0 {
+            blobs |= T::BLOBS << (i * T::WORDS);
+            i += 1;
+        }
+        blobs
+    };
     fn read(words: &mut Words<'_>) -> Option<Self> {
         let mut all = [T::default(); N];
         for one in &mut all {
@@ -137,6 +148,7 @@ impl<T: bytemuck::AnyBitPattern> Blob<T> {
 
 impl<T: bytemuck::AnyBitPattern> Record for Blob<T> {
     const WORDS: usize = 1;
+    const BLOBS: u128 = 1;
     fn read(words: &mut Words<'_>) -> Option<Self> {
         words.next_word().map(Self::at)
     }
@@ -164,6 +176,19 @@ macro_rules! record {
 
         impl $crate::artifact::Record for $name {
             const WORDS: usize = 0 $(+ <$ty as $crate::artifact::Record>::WORDS)*;
+            const BLOBS: u128 = {
+                let (mut blobs, mut at) = (0u128, 0usize);
+                $(
+                    let field = <$ty as $crate::artifact::Record>::BLOBS;
+                    // Without a blob in it a field may lie beyond the bits.
+                    if field != 0 {
+                        blobs |= field << at;
+                    }
+                    at += <$ty as $crate::artifact::Record>::WORDS;
+                )*
+                assert!(at == Self::WORDS);
+                blobs
+            };
             fn read(words: &mut $crate::artifact::Words<'_>) -> Option<Self> {
                 Some(Self { $($field: <$ty as $crate::artifact::Record>::read(words)?,)* })
             }

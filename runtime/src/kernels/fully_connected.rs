@@ -36,6 +36,45 @@ impl FullyConnectedI8<'_> {
     }
 }
 
+/// An int8 product over pixels whose bias depends on the pixel's class.
+pub(crate) struct FullyConnectedBorderI8<'m> {
+    /// Its bias is `[line_classes][column_classes][outputs]`.
+    pub(crate) product: FullyConnectedI8<'m>,
+    pub(crate) column_classes: u32,
+    /// `[lines]`.
+    pub(crate) line_class: &'m [u8],
+    /// `[columns]`.
+    pub(crate) column_class: &'m [u8],
+}
+
+impl FullyConnectedBorderI8<'_> {
+    /// `x` is `[pixels][depth]`, `y` is `[pixels][outputs]`, of pixels from number `first` on, line
+    /// by line.
+    pub(crate) fn run(&self, first: u32, x: &[i8], y: &mut [i8]) -> Option<()> {
+        let outputs = (self.product.outputs as usize).max(1);
+        let rows = x.chunks_exact((self.product.depth as usize).max(1));
+        let columns = self.column_class.len();
+        let mut line = (first as usize).checked_div(columns)?;
+        let mut column = (first as usize).checked_rem(columns)?;
+        for (x, y) in rows.zip(y.chunks_exact_mut(outputs)) {
+            let line_class = usize::from(*self.line_class.get(line)?);
+            let column_class = usize::from(*self.column_class.get(column)?);
+            let class = line_class * self.column_classes as usize + column_class;
+            let start = class * outputs;
+            FullyConnectedI8 {
+                bias: self.product.bias.get(start..start + outputs)?,
+                ..self.product
+            }
+            .run(x, y)?;
+            column += 1;
+            if column == columns {
+                (line, column) = (line + 1, 0);
+            }
+        }
+        Some(())
+    }
+}
+
 /// A float product.
 pub(crate) struct FullyConnectedF32<'m> {
     /// Elements of one input row.

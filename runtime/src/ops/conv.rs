@@ -92,6 +92,10 @@ fn macs(window: &Window, groups: u32, group_in: u32, group_out: u32) -> u64 {
     })
 }
 
+fn weight_count(window: &Window, groups: u32, group_in: u32, group_out: u32) -> u64 {
+    sizes(window, groups, group_in, group_out).map_or(0, |sizes| sizes.weights)
+}
+
 /// Int8 convolution with a fused rescale and activation.
 #[derive(Debug)]
 pub struct ConvI8;
@@ -138,6 +142,10 @@ impl Operator for ConvI8 {
     fn macs(_: &Check<'_>, p: &ConvI8Params) -> u64 {
         macs(&p.window, p.groups, p.group_in, p.group_out)
     }
+
+    fn weight_bytes(p: &ConvI8Params) -> u64 {
+        weight_count(&p.window, p.groups, p.group_in, p.group_out)
+    }
 }
 
 /// Float convolution with a fused clamp.
@@ -181,5 +189,9 @@ impl Operator for ConvF32 {
 
     fn macs(_: &Check<'_>, p: &ConvF32Params) -> u64 {
         macs(&p.window, p.groups, p.group_in, p.group_out)
+    }
+
+    fn weight_bytes(p: &ConvF32Params) -> u64 {
+        4 * weight_count(&p.window, p.groups, p.group_in, p.group_out)
     }
 }

@@ -66,6 +66,10 @@ fn macs(window: &Window, channels: u32) -> u64 {
     sizes(window, channels).map_or(0, |[_, output, _]| output * taps)
 }
 
+fn weight_count(window: &Window, channels: u32) -> u64 {
+    sizes(window, channels).map_or(0, |[_, _, weights]| weights)
+}
+
 /// Int8 depthwise convolution with a fused rescale and activation.
 #[derive(Debug)]
 pub struct DepthwiseConvI8;
@@ -109,6 +113,10 @@ impl Operator for DepthwiseConvI8 {
     fn macs(_: &Check<'_>, p: &DepthwiseI8Params) -> u64 {
         macs(&p.window, p.channels)
     }
+
+    fn weight_bytes(p: &DepthwiseI8Params) -> u64 {
+        weight_count(&p.window, p.channels)
+    }
 }
 
 /// Float depthwise convolution with a fused clamp.
@@ -149,5 +157,9 @@ impl Operator for DepthwiseConvF32 {
 
     fn macs(_: &Check<'_>, p: &DepthwiseF32Params) -> u64 {
         macs(&p.window, p.channels)
+    }
+
+    fn weight_bytes(p: &DepthwiseF32Params) -> u64 {
+        4 * weight_count(&p.window, p.channels)
     }
 }

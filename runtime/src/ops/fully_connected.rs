@@ -90,6 +90,10 @@ impl Operator for FullyConnectedI8 {
     fn macs(_: &Check<'_>, p: &FullyConnectedI8Params) -> u64 {
         u64::from(p.rows) * u64::from(p.depth) * u64::from(p.outputs)
     }
+
+    fn weight_bytes(p: &FullyConnectedI8Params) -> u64 {
+        u64::from(p.depth) * u64::from(p.outputs)
+    }
 }
 
 /// Float matrix product with a fused clamp.
@@ -128,5 +132,9 @@ impl Operator for FullyConnectedF32 {
 
     fn macs(_: &Check<'_>, p: &FullyConnectedF32Params) -> u64 {
         u64::from(p.rows) * u64::from(p.depth) * u64::from(p.outputs)
+    }
+
+    fn weight_bytes(p: &FullyConnectedF32Params) -> u64 {
+        4 * u64::from(p.depth) * u64::from(p.outputs)
     }
 }

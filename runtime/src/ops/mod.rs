@@ -9,6 +9,7 @@ mod conv;
 mod depthwise;
 mod elementwise;
 mod fully_connected;
+mod fully_connected_border;
 mod lookup;
 mod memory;
 mod overlap;
@@ -53,6 +54,7 @@ pub use conv::{ConvF32Params, ConvI8Params};
 pub use depthwise::{DepthwiseF32Params, DepthwiseI8Params};
 pub use elementwise::{BinaryF32Params, BinaryI8Params};
 pub use fully_connected::{FullyConnectedF32Params, FullyConnectedI8Params};
+pub use fully_connected_border::FullyConnectedBorderI8Params;
 pub use lookup::LookupParams;
 pub use memory::{Check, Memory};
 pub use overlap::Overlap;
@@ -105,6 +107,12 @@ pub trait Operator: Registered {
     fn macs(_check: &Check<'_>, _params: &Self::Params) -> u64 {
         0
     }
+
+    /// Bytes of its weights proper: what its products multiply with, without biases, multipliers
+    /// and tables.
+    fn weight_bytes(_params: &Self::Params) -> u64 {
+        0
+    }
 }
 
 /// The operators that a program links, as a type: see [`crate::operator_set!`].
@@ -129,6 +137,9 @@ pub trait OperatorSet {
 
     /// Multiply-accumulates of one operator.
     fn macs(check: &Check<'_>) -> u64;
+
+    /// Bytes of one operator's weights, see [`Operator::weight_bytes`].
+    fn weight_bytes(check: &Check<'_>) -> u64;
 
     /// The name of the operator with that code.
     fn name(code: u16) -> Option<&'static str>;
@@ -187,6 +198,15 @@ macro_rules! operator_set {
                     $($crate::ops::$op::CODE => check
                         .parameters()
                         .map_or(0, |params| $crate::ops::$op::macs(check, &params)),)*
+                    _ => 0,
+                }
+            }
+            fn weight_bytes(check: &$crate::ops::Check<'_>) -> u64 {
+                use $crate::ops::{Operator as _, Registered as _};
+                match check.code() {
+                    $($crate::ops::$op::CODE => check
+                        .parameters()
+                        .map_or(0, |params| $crate::ops::$op::weight_bytes(&params)),)*
                     _ => 0,
                 }
             }
@@ -262,4 +282,5 @@ operators! {
     97 => reduce::ArgMaxF32,
     98 => reduce::ArgMinF32,
     99 => reduce::CumSum,
+    100 => fully_connected_border::FullyConnectedBorderI8,
 }

@@ -1,7 +1,8 @@
 //! ONNX `Gemm` and `MatMul` with constant weights.
 
 use niwaki::ops::{
-    FullyConnectedF32, FullyConnectedF32Params, FullyConnectedI8, FullyConnectedI8Params,
+    FullyConnectedBorderI8, FullyConnectedBorderI8Params, FullyConnectedF32,
+    FullyConnectedF32Params, FullyConnectedI8, FullyConnectedI8Params,
 };
 
 use super::oracle::{Quantized, clip};
@@ -60,6 +61,83 @@ pub fn int8(random: &mut Random, data: &mut Data) -> Case {
     };
     let (x, y) = (Operand::in_order(&x), Operand::in_order(&y));
     Case::new::<FullyConnectedI8>(params, vec![x], y)
+}
+
+/// A 1x1 `Conv` of an image of which some channels are constant but for their borders, and are
+/// not stored: what they add is in the biases.
+pub fn border_int8(random: &mut Random, data: &mut Data) -> Case {
+    let [lines, columns] = [random.between(1, 6), random.between(1, 6)];
+    let [depth, hidden, outputs] = [
+        random.between(1, 40),
+        random.between(1, 4),
+        random.between(1, 20),
+    ];
+    let counts = [random.between(1, 3), random.between(1, 3)];
+    let mut classes = |len: usize, count: usize| -> Vec<u8> {
+        (0..len)
+            .map(|_| random.between(0, count - 1) as u8)
+            .collect()
+    };
+    let (line_class, column_class) = (classes(lines, counts[0]), classes(columns, counts[1]));
+    let mut int8 = random.int8s();
+    let x = Nd::from_fn(&[lines, columns, depth], |_| int8());
+    let constants = Nd::from_fn(&[counts[0], counts[1], hidden], |_| int8());
+    let mut int8 = random.int8s();
+    let w = Nd::from_fn(&[outputs, depth], |_| int8());
+    let hidden_w = Nd::from_fn(&[outputs, hidden], |_| int8());
+    let bias: Vec<i32> = (0..outputs)
+        .map(|_| random.bits() as i32 >> random.pick(&[12, 16, 31]))
+        .collect();
+    let multipliers: Vec<f32> = random
+        .multipliers(((depth + hidden) as f64).sqrt() * 5000.0)
+        .take(outputs)
+        .collect();
+    let zero_point = i64::from(random.zero_point());
+    let output = Quantized::draw(random);
+
+    let y = Nd::from_fn(&[lines, columns, outputs], |index| {
+        let [line, column, o] = *index else { panic!() };
+        let mut sum = i64::from(bias[o]);
+        for k in 0..depth {
+            let real = i64::from(x.at(&[line, column, k])) - zero_point;
+            sum += real * i64::from(w.at(&[o, k]));
+        }
+        for h in 0..hidden {
+            let class = [line_class[line].into(), column_class[column].into(), h];
+            let real = i64::from(constants.at(&class)) - zero_point;
+            sum += real * i64::from(hidden_w.at(&[o, h]));
+        }
+        output.rescale(sum, multipliers[o])
+    });
+
+    let biases = Nd::from_fn(&[counts[0], counts[1], outputs], |index| {
+        let [line, column, o] = *index else { panic!() };
+        let weights = (0..depth).map(|k| i64::from(w.at(&[o, k]))).sum::<i64>();
+        let mut sum = i64::from(bias[o]) - zero_point * weights;
+        for h in 0..hidden {
+            let real = i64::from(constants.at(&[line, column, h])) - zero_point;
+            sum += real * i64::from(hidden_w.at(&[o, h]));
+        }
+        sum as i32
+    });
+    let params = FullyConnectedBorderI8Params {
+        lines: lines as u32,
+        columns: columns as u32,
+        depth: depth as u32,
+        outputs: outputs as u32,
+        line_classes: counts[0] as u32,
+        column_classes: counts[1] as u32,
+        output_zero_point: output.zero_point,
+        low: output.low,
+        high: output.high,
+        weights: data.put(random, &w.values),
+        bias: data.put(random, &biases.values),
+        multipliers: data.put(random, &multipliers),
+        line_class: data.put(random, &line_class),
+        column_class: data.put(random, &column_class),
+    };
+    let (x, y) = (Operand::in_order(&x), Operand::in_order(&y));
+    Case::new::<FullyConnectedBorderI8>(params, vec![x], y)
 }
 
 pub fn float(random: &mut Random, data: &mut Data) -> Case {

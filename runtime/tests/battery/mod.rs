@@ -55,6 +55,7 @@ battery! {
     DepthwiseConvF32: 600 x conv::depthwise_float,
     FullyConnectedI8: 600 x fully_connected::int8,
     FullyConnectedF32: 600 x fully_connected::float,
+    FullyConnectedBorderI8: 600 x fully_connected::border_int8,
     AddI8: 1000 x elementwise::add_int8,
     AddF32: 1000 x elementwise::add_float,
     MulI8: 1000 x elementwise::mul_int8,

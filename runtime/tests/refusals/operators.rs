@@ -6,8 +6,8 @@ use niwaki::ops;
 use niwaki::{All, LoadError, OperatorSet, Rule};
 
 use super::parameters::Field::{
-    self, Blob, FloatRange, Free, Int8Range, Multipliers, Outer, PoolWindow, Scale, Size, Start,
-    Walk, Walks, Window, ZeroPoint, Zeros,
+    self, Blob, Classes, FloatRange, Free, Int8Range, Multipliers, Outer, PoolWindow, Scale, Size,
+    Start, Walk, Walks, Window, ZeroPoint, Zeros,
 };
 use super::parameters::{DATA, PIXELS_IN, PIXELS_OUT, STEPS, TAPS};
 use super::{Row, load, record};
@@ -93,6 +93,9 @@ kinds! {
     97 ArgMaxF32(F32[2 * 10]) -> I64[2], Size(2), Size(10), Free;
     98 ArgMinF32(F32[2 * 10]) -> I64[2], Size(2), Size(10), Free;
     99 CumSum(F32[2 * 10]) -> F32[2 * 10], Size(2), Size(10), Free, Free;
+    100 FullyConnectedBorderI8(I8[2 * 3 * 10]) -> I8[2 * 3 * 6],
+        Size(2), Size(3), Size(10), Size(6), Classes, Classes, ZeroPoint, Int8Range,
+        Blob(1, 60), Blob(4, 6), Multipliers(6), Blob(1, 2), Blob(1, 3);
 }
 
 /// The walks of an operator whose second input has three elements and repeats them.

@@ -34,6 +34,8 @@ pub enum Field {
     /// `low` and `high` of a float operator, which a reader does not look at.
     FloatRange,
     Scale,
+    /// A number of classes, of which the data section, all zero, has the first.
+    Classes,
     /// Any value will do.
     Free,
     /// That many elements of that many bytes in the data section.
@@ -93,7 +95,7 @@ impl Field {
             Self::Int8Range => [-100i32, 100].map(i32::cast_unsigned).to_vec(),
             Self::FloatRange => [-1.0f32, 6.0].map(f32::to_bits).to_vec(),
             Self::Scale => vec![0.5f32.to_bits()],
-            Self::Free => vec![1],
+            Self::Free | Self::Classes => vec![1],
             Self::Blob(..) | Self::Multipliers(_) => vec![0],
             Self::Zeros(_) => vec![DATA as u32 / 2],
             Self::Walk(strides) => [DIMS, strides].concat(),
@@ -150,6 +152,9 @@ impl Field {
                     .chain(values(FINE, [1, f32::MAX.to_bits()]))
                     .collect()
             }
+            Self::Classes => values(OUT_OF_RANGE, [0, u32::MAX])
+                .chain(values(FINE, [2]))
+                .collect(),
             Self::Free => values(FINE, [0, u32::MAX]).collect(),
             Self::Blob(size, len) => blob(size, len),
             Self::Zeros(len) => blob(4, len),

@@ -55,6 +55,9 @@ pub(super) struct Compile {
     /// Labels of the first output, one a line, to be kept in the artifact.
     #[arg(long, value_name = "LABELS.txt")]
     labels: Option<PathBuf>,
+    /// Leave everything in, also what does not change the output.
+    #[arg(long)]
+    no_shrink: bool,
     /// Leave names of layers and the origin out: smaller, and harder to look into.
     #[arg(long)]
     strip: bool,
@@ -123,6 +126,7 @@ impl Compile {
             ranges: self.ranges,
             bias_correction: self.bias_correction,
             int8_io: self.io == Io::Int8,
+            shrink: !self.no_shrink,
             strip: self.strip,
             labels,
         };
@@ -138,9 +142,13 @@ impl Compile {
         if self.json {
             let mut json = serde_json::to_value(&summary)?;
             json["target"] = serde_json::to_value(&cost)?;
+            json["shrink"] = serde_json::to_value(&compiled.shrink)?;
             println!("{}", serde_json::to_string_pretty(&json)?);
         } else {
             println!("{}: {}", self.output.display(), summary.line());
+            if let Some(shrink) = compiled.shrink.as_ref().filter(|s| s.has_changed()) {
+                println!("{shrink}");
+            }
             if let Some(cost) = cost {
                 println!("{}", cost.line());
             }

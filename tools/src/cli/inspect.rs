@@ -33,8 +33,10 @@ pub(super) struct Summary {
     pub(super) file_bytes: usize,
     /// Activation memory, exactly.
     pub(super) arena_bytes: usize,
+    /// Weights proper: what products multiply with.
+    weight_bytes: u64,
     /// Weights, biases, multipliers and tables.
-    weight_bytes: usize,
+    data_bytes: usize,
     /// Multiply-accumulates of one run.
     pub(super) macs: u64,
     inputs: Vec<PortSummary>,
@@ -61,6 +63,7 @@ pub(super) struct OperatorSummary {
     inputs: Vec<TensorSummary>,
     output: TensorSummary,
     macs: u64,
+    weight_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -125,13 +128,15 @@ impl Summary {
                     inputs: inputs.map(|tensor| TensorSummary::of(&tensor)).collect(),
                     output: TensorSummary::of(&output),
                     macs: model.macs(operator),
+                    weight_bytes: model.weight_bytes(operator),
                 })
             })
             .collect();
         Ok(Self {
             file_bytes: model.file_bytes(),
             arena_bytes: model.arena_bytes(),
-            weight_bytes: model.data().len(),
+            weight_bytes: operators.iter().map(|operator| operator.weight_bytes).sum(),
+            data_bytes: model.data().len(),
             macs: operators.iter().map(|operator| operator.macs).sum(),
             inputs: (0..model.input_count())
                 .filter_map(|i| port(model.input_port(i), model.input(i)))
@@ -149,7 +154,7 @@ impl Summary {
         format!(
             "{} bytes ({} of weights), {} bytes of arena, {} multiply-accumulates, {} operators",
             thousands(self.file_bytes as u64),
-            thousands(self.weight_bytes as u64),
+            thousands(self.weight_bytes),
             thousands(self.arena_bytes as u64),
             thousands(self.macs),
             self.operators.len()

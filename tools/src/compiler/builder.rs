@@ -77,6 +77,27 @@ pub struct BuiltOperator {
     pub inputs: Vec<usize>,
     /// Its whole record.
     pub record: Vec<u32>,
+    /// Which words of the record are offsets in the data section.
+    pub blobs: Vec<usize>,
+}
+
+impl BuiltOperator {
+    /// The operator with its record, which names its kind and parameters.
+    pub fn new<P: Record>(code: u16, inputs: Vec<usize>, params: &P, output: usize) -> Self {
+        let mut record = Vec::new();
+        let indices: Vec<u16> = inputs.iter().map(|&tensor| tensor as u16).collect();
+        RawOperator::write(code, &[output as u16], &indices, params, &mut |word| {
+            record.push(word);
+        });
+        let first = record.len() - P::WORDS;
+        let blobs = (0..P::WORDS.min(128)).filter(|i| P::BLOBS >> i & 1 == 1);
+        Self {
+            output,
+            inputs,
+            blobs: blobs.map(|i| first + i).collect(),
+            record,
+        }
+    }
 }
 
 /// A value as it lies in memory.
@@ -161,6 +182,8 @@ pub struct Builder {
     pub data: Vec<u8>,
     /// Where each run of constants is, so that equal ones are stored once.
     stored: HashMap<Vec<u8>, u32>,
+    /// The length of the run at each offset.
+    runs: HashMap<u32, usize>,
 }
 
 impl Builder {
@@ -193,26 +216,55 @@ impl Builder {
         }
     }
 
-    fn store_bytes(&mut self, bytes: Vec<u8>) -> u32 {
+    pub(super) fn store_bytes(&mut self, bytes: Vec<u8>) -> u32 {
         if let Some(&offset) = self.stored.get(&bytes) {
             return offset;
         }
         self.data.resize(self.data.len().next_multiple_of(4), 0);
         let offset = self.data.len() as u32;
         self.data.extend(&bytes);
+        if !bytes.is_empty() {
+            self.runs.insert(offset, bytes.len());
+        }
         self.stored.insert(bytes, offset);
         offset
     }
 
-    fn store_i8(&mut self, values: impl IntoIterator<Item = i8>) -> Blob<i8> {
+    /// Lays the data section out anew with only what tensors and operators still name.
+    pub(super) fn compact(&mut self) {
+        let old = std::mem::take(&mut self.data);
+        let runs = std::mem::take(&mut self.runs);
+        self.stored.clear();
+        let moved = |builder: &mut Self, offset: u32| match runs.get(&offset) {
+            Some(len) => builder.store_bytes(old[offset as usize..][..*len].to_vec()),
+            None => offset,
+        };
+        for i in 0..self.tensors.len() {
+            if let Some(offset) = self.tensors[i].data {
+                self.tensors[i].data = Some(moved(self, offset));
+            }
+        }
+        for i in 0..self.operators.len() {
+            for at in self.operators[i].blobs.clone() {
+                let offset = self.operators[i].record[at];
+                self.operators[i].record[at] = moved(self, offset);
+            }
+        }
+    }
+
+    pub(super) fn store_i8(&mut self, values: impl IntoIterator<Item = i8>) -> Blob<i8> {
         Blob::at(self.store_bytes(values.into_iter().map(i8::cast_unsigned).collect()))
     }
 
-    fn store_i32(&mut self, values: &[i32]) -> Blob<i32> {
+    pub(super) fn store_u8(&mut self, values: &[u8]) -> Blob<u8> {
+        Blob::at(self.store_bytes(values.to_vec()))
+    }
+
+    pub(super) fn store_i32(&mut self, values: &[i32]) -> Blob<i32> {
         Blob::at(self.store_bytes(values.iter().flat_map(|v| v.to_le_bytes()).collect()))
     }
 
-    fn store_f32(&mut self, values: impl IntoIterator<Item = f32>) -> Blob<f32> {
+    pub(super) fn store_f32(&mut self, values: impl IntoIterator<Item = f32>) -> Blob<f32> {
         Blob::at(self.store_bytes(values.into_iter().flat_map(f32::to_le_bytes).collect()))
     }
 
@@ -247,18 +299,9 @@ impl Builder {
         params: &P,
         output: View,
     ) -> View {
-        let mut record = Vec::new();
-        let inputs: Vec<usize> = inputs.iter().map(|view| view.tensor).collect();
-        let indices: Vec<u16> = inputs.iter().map(|&tensor| tensor as u16).collect();
-        let written = [output.tensor as u16];
-        RawOperator::write(O::CODE, &written, &indices, params, &mut |word| {
-            record.push(word);
-        });
-        self.operators.push(BuiltOperator {
-            output: output.tensor,
-            inputs,
-            record,
-        });
+        let inputs = inputs.iter().map(|view| view.tensor).collect();
+        let operator = BuiltOperator::new(O::CODE, inputs, params, output.tensor);
+        self.operators.push(operator);
         output
     }
 

@@ -1,7 +1,7 @@
 //! The compiler: a graph in, an artifact out, in passes that stand alone.
 //!
-//! import → [`fold`] → [`calibrate`] and [`quantize`] → [`select`] (with [`builder`]) → [`plan`]
-//! → [`emit`].
+//! import → [`fold`] → [`calibrate`] and [`quantize`] → [`select`] (with [`builder`]) →
+//! [`shrink`] → [`plan`] → [`emit`].
 
 pub mod builder;
 pub mod calibrate;
@@ -10,6 +10,7 @@ pub mod fold;
 pub mod plan;
 pub mod quantize;
 pub mod select;
+pub mod shrink;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
@@ -30,6 +31,8 @@ pub struct Options {
     pub bias_correction: bool,
     /// Make the inputs and outputs of a model that is quantised here int8 as well.
     pub int8_io: bool,
+    /// Take out what does not change the output.
+    pub shrink: bool,
     /// Leave names, labels and provenance out.
     pub strip: bool,
     /// Labels of output 0.
@@ -43,6 +46,7 @@ impl Default for Options {
             ranges: RangeMethod::MinMax,
             bias_correction: false,
             int8_io: false,
+            shrink: true,
             strip: false,
             labels: Vec::new(),
         }
@@ -54,6 +58,8 @@ impl Default for Options {
 pub struct Compiled {
     /// The artifact, as words so that it is aligned.
     pub artifact: Vec<u32>,
+    /// What the lossless shrink did, if it was on.
+    pub shrink: Option<shrink::Report>,
 }
 
 impl Compiled {
@@ -105,7 +111,11 @@ pub fn compile(
             "the model is a float model: give --calibrate DATA.npz (a few hundred real inputs) to quantise it to int8, or --float to keep it in floats"
         );
     }
-    let selected = select::select(&graph)?;
+    let mut selected = select::select(&graph)?;
+    let shrink = options
+        .shrink
+        .then(|| shrink::shrink(&mut selected))
+        .transpose()?;
     let plan = plan::plan(
         &selected.builder,
         &tensors(&selected.inputs),
@@ -118,7 +128,7 @@ pub fn compile(
         provenance: provenance(imported, options, quantized, calibration)?,
     };
     let artifact = emit::emit(&selected, &plan, &extras).context("cannot write the artifact")?;
-    Ok(Compiled { artifact })
+    Ok(Compiled { artifact, shrink })
 }
 
 fn tensors(ports: &[(usize, String)]) -> Vec<usize> {

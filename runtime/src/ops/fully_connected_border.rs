@@ -1,0 +1,110 @@
+//! FullyConnected over the pixels of an image, with a bias that depends on how near the border
+//! a pixel is: a 1x1 `Conv` behind a padded one of whose channels some were constant.
+
+use super::overlap::Steps;
+use super::{Check, Memory, Operator, Overlap};
+use crate::artifact::{Blob, DataType, record};
+use crate::error::{Fault, Rule};
+use crate::kernels::{self, volume};
+use crate::numerics::OutputStage;
+
+record! {
+    /// Parameters of [`FullyConnectedBorderI8`].
+    pub struct FullyConnectedBorderI8Params {
+        /// Lines of pixels, those of all images of the batch together.
+        pub lines: u32,
+        /// Pixels of one line.
+        pub columns: u32,
+        /// Elements of one input pixel.
+        pub depth: u32,
+        /// Elements of one output pixel.
+        pub outputs: u32,
+        /// Number of kinds of lines.
+        pub line_classes: u32,
+        /// Number of kinds of columns.
+        pub column_classes: u32,
+        /// Zero point of the output.
+        pub output_zero_point: i32,
+        /// Smallest output value: the fused activation.
+        pub low: i32,
+        /// Largest output value: the fused activation.
+        pub high: i32,
+        /// `[outputs][depth]`.
+        pub weights: Blob<i8>,
+        /// `[line_classes][column_classes][outputs]`: as that of FullyConnectedI8.
+        pub bias: Blob<i32>,
+        /// `[outputs]`: input scale * weight scale / output scale.
+        pub multipliers: Blob<f32>,
+        /// `[lines]`: the class of each line, less than `line_classes`.
+        pub line_class: Blob<u8>,
+        /// `[columns]`: the class of each column, less than `column_classes`.
+        pub column_class: Blob<u8>,
+    }
+}
+
+fn steps(p: &FullyConnectedBorderI8Params) -> Steps {
+    Steps::of_matrix(p.lines * p.columns, p.depth, p.outputs)
+}
+
+/// Int8 matrix product over pixels with a bias for each class of pixels.
+#[derive(Debug)]
+pub struct FullyConnectedBorderI8;
+
+impl Operator for FullyConnectedBorderI8 {
+    type Params = FullyConnectedBorderI8Params;
+
+    fn check(check: &Check<'_>, p: &FullyConnectedBorderI8Params) -> Result<(), Rule> {
+        check.arity(1)?;
+        let pixels = [p.lines, p.columns];
+        check.expect_input(0, DataType::I8, volume(&[pixels[0], pixels[1], p.depth])?)?;
+        check.expect_output(DataType::I8, volume(&[pixels[0], pixels[1], p.outputs])?)?;
+        check.constants(p.weights, volume(&[p.depth, p.outputs])?)?;
+        let biases = volume(&[p.line_classes, p.column_classes, p.outputs])?;
+        check.constants(p.bias, biases)?;
+        check.multipliers(p.multipliers, u64::from(p.outputs))?;
+        let axes = [
+            (p.line_class, p.lines, p.line_classes),
+            (p.column_class, p.columns, p.column_classes),
+        ];
+        for (classes, len, count) in axes {
+            let classes = check.constants(classes, u64::from(len))?;
+            if classes.iter().any(|&class| u32::from(class) >= count) {
+                return Err(Rule::Parameter);
+            }
+        }
+        OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Rule::Parameter)?;
+        Ok(())
+    }
+
+    fn overlap(_: &Check<'_>, p: &FullyConnectedBorderI8Params, _: usize) -> Option<Overlap> {
+        Some(steps(p).overlap(size_of::<i8>(), size_of::<i8>()))
+    }
+
+    fn run(memory: &mut Memory<'_, '_>, p: &FullyConnectedBorderI8Params) -> Result<(), Fault> {
+        let biases = p.line_classes * p.column_classes * p.outputs;
+        let kernel = kernels::FullyConnectedBorderI8 {
+            product: kernels::FullyConnectedI8 {
+                depth: p.depth,
+                outputs: p.outputs,
+                weights: memory.constants(p.weights, p.depth * p.outputs)?,
+                bias: memory.constants(p.bias, biases)?,
+                multipliers: memory.constants(p.multipliers, p.outputs)?,
+                stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
+            },
+            column_classes: p.column_classes,
+            line_class: memory.constants(p.line_class, p.lines)?,
+            column_class: memory.constants(p.column_class, p.columns)?,
+        };
+        let steps = steps(p);
+        memory.by_rows(&steps, |band, x, y| kernel.run(band.rows.start, x, y))
+    }
+
+    fn macs(_: &Check<'_>, p: &FullyConnectedBorderI8Params) -> u64 {
+        let pixels = u64::from(p.lines) * u64::from(p.columns);
+        pixels * u64::from(p.depth) * u64::from(p.outputs)
+    }
+
+    fn weight_bytes(p: &FullyConnectedBorderI8Params) -> u64 {
+        u64::from(p.depth) * u64::from(p.outputs)
+    }
+}
