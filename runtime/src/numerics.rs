@@ -103,18 +103,6 @@ pub fn tanh(x: f32) -> f32 {
     libm::tanhf(x)
 }
 
-/// The natural logarithm as the `libm` crate computes it.
-#[inline]
-pub fn ln(x: f32) -> f32 {
-    libm::logf(x)
-}
-
-/// The square root, rounded correctly as IEEE-754 has it.
-#[inline]
-pub fn sqrt(x: f32) -> f32 {
-    libm::sqrtf(x)
-}
-
 /// The logistic function, `1 / (1 + e^-x)`.
 #[inline]
 pub fn sigmoid(x: f32) -> f32 {

@@ -276,27 +276,6 @@ pub struct WindowAttributes {
     pub pads_end: Vec<usize>,
 }
 
-/// A function of a row of floats. The mean and the largest are those of pools.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reduction {
-    /// Sum.
-    Sum,
-    /// Product.
-    Prod,
-    /// Smallest element.
-    Min,
-    /// Sum of squares.
-    SumSquare,
-    /// Sum of absolute values.
-    L1,
-    /// Square root of the sum of squares.
-    L2,
-    /// Logarithm of the sum.
-    LogSum,
-    /// Logarithm of the sum of exponentials.
-    LogSumExp,
-}
-
 /// What a node computes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -331,27 +310,6 @@ pub enum Op {
     Softmax {
         /// The axis.
         axis: usize,
-    },
-    /// Logarithm of softmax along an axis.
-    LogSoftmax {
-        /// The axis.
-        axis: usize,
-    },
-    /// One value for each row of `[rows][len]`.
-    Reduce(Reduction),
-    /// Index of the best element of each row of `[rows][len]`, int64.
-    ArgBest {
-        /// The largest is the best, not the smallest.
-        largest: bool,
-        /// Of equal elements the last counts, not the first.
-        last: bool,
-    },
-    /// Running sums along the rows of `[rows][len]`.
-    CumSum {
-        /// An element does not count in its own sum.
-        exclusive: bool,
-        /// Sums run from the last element to the first.
-        reverse: bool,
     },
     /// Largest value under a window.
     MaxPool(WindowAttributes),
@@ -395,7 +353,6 @@ impl Op {
         match self {
             Self::Quantize(q) => q.dtype,
             Self::Dequantize(_) => DataType::F32,
-            Self::ArgBest { .. } => DataType::I64,
             _ => input,
         }
     }

@@ -16,7 +16,7 @@ pub(crate) use conv::{ConvF32, ConvI8};
 pub(crate) use depthwise::{DepthwiseF32, DepthwiseI8};
 pub(crate) use fully_connected::{FullyConnectedBorderI8, FullyConnectedF32, FullyConnectedI8};
 pub(crate) use pool::{AverageI8, average_pool_f32, average_pool_i8, max_pool};
-pub(crate) use softmax::{largest, log_softmax_f32, log_sum_exp, softmax_f32, softmax_i8};
+pub(crate) use softmax::{softmax_f32, softmax_i8};
 pub use strided::Strides;
 pub(crate) use strided::{broadcast, for_each_pair, gather, scatter};
 pub(crate) use window::Band;

@@ -1,36 +1,17 @@
 //! Softmax over rows.
 
-use crate::numerics::{OutputStage, exp, ln};
-
-/// The largest element; NaN never wins.
-pub(crate) fn largest(x: &[f32]) -> f32 {
-    let larger = |largest, &x| if x > largest { x } else { largest };
-    x.iter().fold(f32::NEG_INFINITY, larger)
-}
-
-/// `ln(sum of e^(x - largest))`.
-pub(crate) fn log_sum_exp(x: &[f32], largest: f32) -> f32 {
-    ln(x.iter().fold(0.0, |total, &x| total + exp(x - largest)))
-}
-
-/// Logarithm of softmax over each run of `len` elements.
-pub(crate) fn log_softmax_f32(len: u32, x: &[f32], y: &mut [f32]) -> Option<()> {
-    let len = (len as usize).max(1);
-    for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)) {
-        let largest = largest(x);
-        let logarithm = log_sum_exp(x, largest);
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = x - largest - logarithm;
-        }
-    }
-    Some(())
-}
+use crate::numerics::{OutputStage, exp};
 
 /// Softmax over each run of `len` elements.
 pub(crate) fn softmax_f32(len: u32, x: &[f32], y: &mut [f32]) -> Option<()> {
     let len = (len as usize).max(1);
     for (x, y) in x.chunks_exact(len).zip(y.chunks_exact_mut(len)) {
-        let largest = largest(x);
+        let mut largest = f32::NEG_INFINITY;
+        for &x in x {
+            if x > largest {
+                largest = x;
+            }
+        }
         let mut total = 0.0f32;
         for (y, &x) in y.iter_mut().zip(x) {
             *y = exp(x - largest);

@@ -17,7 +17,6 @@ mod pad;
 mod pool;
 mod quantize;
 mod quantize_axis;
-mod reduce;
 mod softmax;
 mod transpose;
 mod unary;
@@ -62,7 +61,6 @@ pub use pad::PadParams;
 pub use pool::{AveragePoolF32Params, AveragePoolI8Params, MaxPoolParams};
 pub use quantize::AffineParams;
 pub use quantize_axis::AxisParams;
-pub use reduce::{ArgParams, CumSumParams, ReduceParams};
 pub use softmax::{SoftmaxF32Params, SoftmaxI8Params};
 pub use transpose::TransposeParams;
 pub use unary::ClampParams;
@@ -270,17 +268,5 @@ operators! {
     25 => pad::Pad,
     86 => quantize_axis::QuantizeAxis,
     87 => quantize_axis::DequantizeAxis,
-    88 => reduce::ReduceLogSumExpF32,
-    89 => softmax::LogSoftmaxF32,
-    90 => reduce::ReduceSumF32,
-    91 => reduce::ReduceProdF32,
-    92 => reduce::ReduceMinF32,
-    93 => reduce::ReduceSumSquareF32,
-    94 => reduce::ReduceL1F32,
-    95 => reduce::ReduceL2F32,
-    96 => reduce::ReduceLogSumF32,
-    97 => reduce::ArgMaxF32,
-    98 => reduce::ArgMinF32,
-    99 => reduce::CumSum,
-    100 => fully_connected_border::FullyConnectedBorderI8,
+    54 => fully_connected_border::FullyConnectedBorderI8,
 }

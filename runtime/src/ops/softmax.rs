@@ -53,23 +53,6 @@ impl Operator for SoftmaxF32 {
     }
 }
 
-/// The logarithm of a float softmax, without the division.
-#[derive(Debug)]
-pub struct LogSoftmaxF32;
-
-impl Operator for LogSoftmaxF32 {
-    type Params = SoftmaxF32Params;
-
-    fn check(check: &Check<'_>, p: &SoftmaxF32Params) -> Result<(), Rule> {
-        SoftmaxF32::check(check, p)
-    }
-
-    fn run(memory: &mut Memory<'_, '_>, p: &SoftmaxF32Params) -> Result<(), Fault> {
-        let (x, y) = memory.unary(0)?;
-        kernels::log_softmax_f32(p.len, x, y).ok_or(Fault)
-    }
-}
-
 /// Int8 softmax: exponentials from a table of the compiler's, sum and division in f32.
 #[derive(Debug)]
 pub struct SoftmaxI8;

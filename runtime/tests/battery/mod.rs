@@ -14,7 +14,6 @@ mod movement;
 mod oracle;
 mod pool;
 mod quantize;
-mod reduce;
 mod softmax;
 mod unary;
 mod walk;
@@ -75,20 +74,8 @@ battery! {
     Transpose: 1000 x movement::transpose,
     Concat: 1000 x movement::concat,
     Pad: 1000 x movement::pad,
-    LogSoftmaxF32: 200 x softmax::logarithm,
     QuantizeAxis: 500 x quantize::axis,
     DequantizeAxis: 300 x quantize::axis_to_float,
-    ReduceLogSumExpF32: 200 x reduce::log_sum_exp,
-    ReduceSumF32: 200 x reduce::add,
-    ReduceProdF32: 200 x reduce::product,
-    ReduceMinF32: 200 x reduce::least,
-    ReduceSumSquareF32: 200 x reduce::sum_square,
-    ReduceL1F32: 200 x reduce::l1,
-    ReduceL2F32: 200 x reduce::l2,
-    ReduceLogSumF32: 200 x reduce::log_sum,
-    ArgMaxF32: 300 x reduce::arg_max,
-    ArgMinF32: 300 x reduce::arg_min,
-    CumSum: 300 x reduce::running,
 }
 
 fn check_many(cases: u64, draw: Draw) {
@@ -104,23 +91,11 @@ fn check_many(cases: u64, draw: Draw) {
 const APART: &[&str] = &[
     "SoftmaxI8",
     "SoftmaxF32",
-    "LogSoftmaxF32",
     "Transpose",
     "Concat",
     "Pad",
     "QuantizeAxis",
     "DequantizeAxis",
-    "ReduceSumF32",
-    "ReduceProdF32",
-    "ReduceMinF32",
-    "ReduceSumSquareF32",
-    "ReduceL1F32",
-    "ReduceL2F32",
-    "ReduceLogSumF32",
-    "ReduceLogSumExpF32",
-    "ArgMaxF32",
-    "ArgMinF32",
-    "CumSum",
 ];
 
 /// The battery lays outputs over inputs where an operator says that it may: these say so.

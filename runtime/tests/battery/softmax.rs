@@ -1,6 +1,6 @@
 //! ONNX `Softmax` over the last axis.
 
-use niwaki::ops::{LogSoftmaxF32, SoftmaxF32, SoftmaxF32Params, SoftmaxI8, SoftmaxI8Params};
+use niwaki::ops::{SoftmaxF32, SoftmaxF32Params, SoftmaxI8, SoftmaxI8Params};
 
 use super::oracle::Quantized;
 use crate::support::{Case, Data, Nd, Operand, Random};
@@ -83,28 +83,6 @@ fn case(x: &Nd<f32>) -> Case {
         len: len as u32,
     };
     Case::new::<SoftmaxF32>(params, vec![Operand::in_order(x)], Operand::in_order(&y))
-}
-
-pub fn logarithm(random: &mut Random, _: &mut Data) -> Case {
-    let [rows, len] = shape(random);
-    let mut float = random.floats();
-    let x = Nd::from_fn(&[rows, len], |_| float());
-    let y = Nd::from_fn(&x.dims, |index| {
-        let row = &x.values[index[0] * len..][..len];
-        // NaN is never the largest; the sum takes it in.
-        let largest = row.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-        let mut total = 0.0;
-        for x in row {
-            total += libm::expf(x - largest);
-        }
-        (row[index[1]] - largest) - libm::logf(total)
-    });
-    let params = SoftmaxF32Params {
-        rows: rows as u32,
-        len: len as u32,
-    };
-    let operands = (Operand::in_order(&x), Operand::in_order(&y));
-    Case::new::<LogSoftmaxF32>(params, vec![operands.0], operands.1)
 }
 
 /// Rows in which a plain exponential would overflow, underflow or meet no number at all.

@@ -81,19 +81,7 @@ kinds! {
         Size(2), Size(3), Size(5), Multipliers(3), Zeros(3);
     87 DequantizeAxis(I16[2 * 3 * 5]) -> F32[2 * 3 * 5],
         Size(2), Size(3), Size(5), Multipliers(3), Zeros(3);
-    88 ReduceLogSumExpF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
-    89 LogSoftmaxF32(F32[2 * 10]) -> F32[2 * 10], Size(2), Size(10);
-    90 ReduceSumF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
-    91 ReduceProdF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
-    92 ReduceMinF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
-    93 ReduceSumSquareF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
-    94 ReduceL1F32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
-    95 ReduceL2F32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
-    96 ReduceLogSumF32(F32[2 * 10]) -> F32[2], Size(2), Size(10);
-    97 ArgMaxF32(F32[2 * 10]) -> I64[2], Size(2), Size(10), Free;
-    98 ArgMinF32(F32[2 * 10]) -> I64[2], Size(2), Size(10), Free;
-    99 CumSum(F32[2 * 10]) -> F32[2 * 10], Size(2), Size(10), Free, Free;
-    100 FullyConnectedBorderI8(I8[2 * 3 * 10]) -> I8[2 * 3 * 6],
+    54 FullyConnectedBorderI8(I8[2 * 3 * 10]) -> I8[2 * 3 * 6],
         Size(2), Size(3), Size(10), Size(6), Classes, Classes, ZeroPoint, Int8Range,
         Blob(1, 60), Blob(4, 6), Multipliers(6), Blob(1, 2), Blob(1, 3);
 }

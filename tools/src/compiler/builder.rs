@@ -12,14 +12,14 @@ use niwaki::MAX_RANK;
 use niwaki::artifact::{Blob, DataType, RawOperator, Record, Tensor};
 use niwaki::ops;
 use niwaki::ops::{
-    AffineParams, ArgParams, AveragePoolF32Params, AveragePoolI8Params, AxisParams,
-    BinaryF32Params, BinaryI8Params, ClampParams, ConcatParams, ConvF32Params, ConvI8Params,
-    CumSumParams, DepthwiseF32Params, DepthwiseI8Params, FullyConnectedF32Params,
-    FullyConnectedI8Params, LookupParams, MaxPoolParams, PadParams, ReduceParams, Registered,
-    SoftmaxF32Params, SoftmaxI8Params, Strides, TransposeParams, Window,
+    AffineParams, AveragePoolF32Params, AveragePoolI8Params, AxisParams, BinaryF32Params,
+    BinaryI8Params, ClampParams, ConcatParams, ConvF32Params, ConvI8Params, DepthwiseF32Params,
+    DepthwiseI8Params, FullyConnectedF32Params, FullyConnectedI8Params, LookupParams,
+    MaxPoolParams, PadParams, Registered, SoftmaxF32Params, SoftmaxI8Params, Strides,
+    TransposeParams, Window,
 };
 
-use crate::graph::{Constant, Quantization, Reduction, ValueId, WindowAttributes};
+use crate::graph::{Constant, Quantization, ValueId, WindowAttributes};
 
 /// A tensor of the artifact.
 #[derive(Clone, Debug)]
@@ -869,60 +869,6 @@ impl Builder {
             &SoftmaxF32Params { rows, len },
             output,
         )
-    }
-
-    /// The logarithm of a float softmax.
-    pub fn log_softmax_f32(&mut self, x: &View, axis: usize, label: Label) -> View {
-        let (x, rows) = self.with_axis_inside(x, axis);
-        let len = x.shape[axis] as u32;
-        let params = SoftmaxF32Params { rows, len };
-        self.elementwise(ops::LogSoftmaxF32, &x, &params, DataType::F32, label)
-    }
-
-    /// One float for each row of `[rows][len]`.
-    pub fn reduce_f32(&mut self, function: Reduction, x: &View, label: Label) -> View {
-        let (x, rows) = self.with_axis_inside(x, 1);
-        let len = x.shape[1] as u32;
-        let params = ReduceParams { rows, len };
-        let output = self.port(label, DataType::F32, &[rows as usize]);
-        match function {
-            Reduction::Sum => self.push(ops::ReduceSumF32, &[&x], &params, output),
-            Reduction::Prod => self.push(ops::ReduceProdF32, &[&x], &params, output),
-            Reduction::Min => self.push(ops::ReduceMinF32, &[&x], &params, output),
-            Reduction::SumSquare => self.push(ops::ReduceSumSquareF32, &[&x], &params, output),
-            Reduction::L1 => self.push(ops::ReduceL1F32, &[&x], &params, output),
-            Reduction::L2 => self.push(ops::ReduceL2F32, &[&x], &params, output),
-            Reduction::LogSum => self.push(ops::ReduceLogSumF32, &[&x], &params, output),
-            Reduction::LogSumExp => self.push(ops::ReduceLogSumExpF32, &[&x], &params, output),
-        }
-    }
-
-    /// The index of the best element of each row of `[rows][len]`.
-    pub fn arg_best(&mut self, largest: bool, last: bool, x: &View, label: Label) -> View {
-        let (x, rows) = self.with_axis_inside(x, 1);
-        let params = ArgParams {
-            rows,
-            len: x.shape[1] as u32,
-            last: u32::from(last),
-        };
-        let output = self.port(label, DataType::I64, &[rows as usize]);
-        match largest {
-            true => self.push(ops::ArgMaxF32, &[&x], &params, output),
-            false => self.push(ops::ArgMinF32, &[&x], &params, output),
-        }
-    }
-
-    /// Running sums along the rows of `[rows][len]`.
-    pub fn cum_sum(&mut self, exclusive: bool, reverse: bool, x: &View, label: Label) -> View {
-        let (x, rows) = self.with_axis_inside(x, 1);
-        let params = CumSumParams {
-            rows,
-            len: x.shape[1] as u32,
-            exclusive: u32::from(exclusive),
-            reverse: u32::from(reverse),
-        };
-        let dtype = self.dtype(&x);
-        self.elementwise(ops::CumSum, &x, &params, dtype, label)
     }
 
     /// An int8 softmax.

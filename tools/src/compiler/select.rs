@@ -292,14 +292,6 @@ impl<'g> Selector<'g> {
                 let x = self.float(node.inputs[0])?;
                 self.builder.softmax_f32(&x, *axis, label)
             }
-            Op::LogSoftmax { axis } => {
-                let x = self.float(node.inputs[0])?;
-                self.builder.log_softmax_f32(&x, *axis, label)
-            }
-            Op::Reduce(function) => {
-                let x = self.float(node.inputs[0])?;
-                self.builder.reduce_f32(*function, &x, label)
-            }
             Op::AveragePool {
                 window,
                 count_include_pad,
@@ -388,16 +380,7 @@ impl<'g> Selector<'g> {
             .map(|&id| self.value(id))
             .collect::<Result<_>>()?;
         match &node.op {
-            Op::CumSum { exclusive, reverse }
-                if matches!(value.dtype, DataType::F32 | DataType::I32) =>
-            {
-                let (exclusive, reverse) = (*exclusive, *reverse);
-                return Ok(self.builder.cum_sum(exclusive, reverse, &views[0], label));
-            }
             Op::Quantize(q) => return Ok(self.builder.quantize_axis(&views[0], q, label)),
-            Op::ArgBest { largest, last } => {
-                return Ok(self.builder.arg_best(*largest, *last, &views[0], label));
-            }
             Op::MaxPool(_) if !matches!(value.dtype, DataType::F32 | DataType::I8) => {}
             Op::MaxPool(_) => {
                 return self.structural(&node.op, &views, label, &value.shape, |_| Ok(0));

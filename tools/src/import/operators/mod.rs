@@ -6,7 +6,6 @@ mod linear;
 mod normalization;
 mod pool;
 mod quantization;
-mod reduce;
 mod shape;
 
 use anyhow::{Result, bail, ensure};
@@ -29,8 +28,6 @@ use Import::{Many, One};
 /// The importer's one table: the ONNX operators that are supported, and how each comes in.
 const TABLE: &[(&str, Import)] = &[
     ("Add", One(elementwise::add)),
-    ("ArgMax", One(reduce::arg_max)),
-    ("ArgMin", One(reduce::arg_min)),
     ("AveragePool", One(pool::average_pool)),
     (
         "BatchNormalization",
@@ -40,28 +37,16 @@ const TABLE: &[(&str, Import)] = &[
     ("Concat", One(shape::concat)),
     ("Constant", One(shape::constant)),
     ("Conv", One(linear::conv)),
-    ("CumSum", One(reduce::cum_sum)),
     ("DequantizeLinear", One(quantization::dequantize_linear)),
     ("Flatten", One(shape::flatten)),
     ("Gemm", One(linear::gemm)),
     ("GlobalAveragePool", One(pool::global_average_pool)),
     ("Identity", One(shape::identity)),
-    ("LogSoftmax", One(normalization::log_softmax)),
     ("MatMul", One(linear::mat_mul)),
     ("MaxPool", One(pool::max_pool)),
     ("Mul", One(elementwise::mul)),
     ("Pad", One(shape::pad)),
     ("QuantizeLinear", One(quantization::quantize_linear)),
-    ("ReduceL1", One(reduce::l1)),
-    ("ReduceL2", One(reduce::l2)),
-    ("ReduceLogSum", One(reduce::log_sum)),
-    ("ReduceLogSumExp", One(reduce::log_sum_exp)),
-    ("ReduceMax", One(reduce::max)),
-    ("ReduceMean", One(reduce::mean)),
-    ("ReduceMin", One(reduce::min)),
-    ("ReduceProd", One(reduce::prod)),
-    ("ReduceSum", One(reduce::sum)),
-    ("ReduceSumSquare", One(reduce::sum_square)),
     ("Relu", One(elementwise::relu)),
     ("Reshape", One(shape::reshape)),
     ("Sigmoid", One(elementwise::sigmoid)),

@@ -55,15 +55,6 @@ pub(super) fn batch_normalization(context: &mut Context<'_>) -> Result<ValueId> 
 }
 
 pub(super) fn softmax(context: &mut Context<'_>) -> Result<ValueId> {
-    along_axis(context, |axis| Op::Softmax { axis })
-}
-
-pub(super) fn log_softmax(context: &mut Context<'_>) -> Result<ValueId> {
-    along_axis(context, |axis| Op::LogSoftmax { axis })
-}
-
-/// A function along one axis, with the rules of softmax about which one that is.
-fn along_axis(context: &mut Context<'_>, op: impl Fn(usize) -> Op) -> Result<ValueId> {
     context.only_attributes(&["axis"])?;
     require_float(context)?;
     let (input, shape) = (context.input(0)?, context.shape(0)?);
@@ -73,13 +64,13 @@ fn along_axis(context: &mut Context<'_>, op: impl Fn(usize) -> Op) -> Result<Val
         shape.len(),
     )?;
     if !before_13 || axis + 1 == shape.len() {
-        return context.emit(op(axis), vec![input], shape);
+        return context.emit(Op::Softmax { axis }, vec![input], shape);
     }
     // Before operator set 13, softmax runs over all axes from `axis` on, as one.
     let rows = shape[..axis].iter().product();
     let flat = vec![rows, shape[axis..].iter().product()];
     let names = ["flat", "softmax"].map(|part| format!("{}.{part}", context.output));
     let x = context.emit_named(&names[0], Op::Reshape, vec![input], flat.clone())?;
-    let y = context.emit_named(&names[1], op(1), vec![x], flat)?;
+    let y = context.emit_named(&names[1], Op::Softmax { axis: 1 }, vec![x], flat)?;
     context.emit(Op::Reshape, vec![y], shape)
 }
