@@ -15,9 +15,39 @@ use niwaki_tools::data::{self, Elements, Samples};
 use niwaki_tools::graph::Constant;
 use niwaki_tools::import;
 
-/// Operators whose inputs are all data; of the others only the first input is, as the rest are
-/// weights, shapes and scales, which have to be constants.
-const ALL_INPUTS: [&str; 3] = ["Add", "Concat", "Mul"];
+/// Inputs that have to be constants, by operator: weights, shapes, axes, scales. All others are
+/// data.
+const CONSTANT_INPUTS: &[(&str, &[usize])] = &[
+    ("BatchNormalization", &[1, 2, 3, 4]),
+    ("ConstantOfShape", &[0]),
+    ("Conv", &[1, 2]),
+    ("CumSum", &[1]),
+    ("DequantizeLinear", &[1, 2]),
+    ("Dropout", &[1, 2]),
+    ("Expand", &[1]),
+    ("Gemm", &[1, 2]),
+    ("MatMul", &[1]),
+    ("Pad", &[1, 2, 3]),
+    ("QuantizeLinear", &[1, 2]),
+    ("Range", &[0, 1, 2]),
+    ("ReduceL1", &[1]),
+    ("ReduceL2", &[1]),
+    ("ReduceLogSum", &[1]),
+    ("ReduceLogSumExp", &[1]),
+    ("ReduceMax", &[1]),
+    ("ReduceMean", &[1]),
+    ("ReduceMin", &[1]),
+    ("ReduceProd", &[1]),
+    ("ReduceSum", &[1]),
+    ("ReduceSumSquare", &[1]),
+    ("Reshape", &[1]),
+    ("Slice", &[1, 2, 3, 4]),
+    ("Split", &[1]),
+    ("Squeeze", &[1]),
+    ("Tile", &[1]),
+    ("Trilu", &[1]),
+    ("Unsqueeze", &[1]),
+];
 
 /// Cases whose floats are compared less closely than the others, and why.
 const LOOSE: [(&str, f64); 1] = [
@@ -100,8 +130,9 @@ fn run_case(files: &Case, operators: &[String], relative: f64) -> Result<()> {
     let mut sample: Vec<Elements> = Vec::new();
     for (i, name) in import::input_names(model)?.into_iter().enumerate() {
         let constant = tensor("input", i).context("an input is missing")??;
-        let is_data = i == 0 || ALL_INPUTS.contains(&operators[0].as_str());
-        if is_data {
+        let row = CONSTANT_INPUTS.iter().find(|(op, _)| *op == operators[0]);
+        let is_constant = row.is_some_and(|(_, inputs)| inputs.contains(&i));
+        if !is_constant {
             sample.push(data::array_from_constant(&constant).elements);
         } else {
             constants.insert(name, constant);

@@ -38,13 +38,18 @@ record! {
     }
 }
 
-fn check_walks(check: &Check<'_>, walks: &[Strides; 2], dtype: DataType) -> Result<(), Rule> {
+pub(super) fn check_walks(
+    check: &Check<'_>,
+    walks: &[Strides; 2],
+    dtype: DataType,
+    output: DataType,
+) -> Result<(), Rule> {
     check.arity(2)?;
     let [a, b] = walks;
     if a.dims != b.dims {
         return Err(Rule::ShapeMismatch);
     }
-    check.expect_output(dtype, a.steps()?)?;
+    check.expect_output(output, a.steps()?)?;
     for (i, walk) in walks.iter().enumerate() {
         check.expect_input(i, dtype, walk.reach())?;
     }
@@ -52,7 +57,7 @@ fn check_walks(check: &Check<'_>, walks: &[Strides; 2], dtype: DataType) -> Resu
 }
 
 fn check_i8(check: &Check<'_>, p: &BinaryI8Params) -> Result<(), Rule> {
-    check_walks(check, &p.walks, DataType::I8)?;
+    check_walks(check, &p.walks, DataType::I8, DataType::I8)?;
     for scale in [p.output_scale].iter().chain(&p.input_scales) {
         check.scale(*scale)?;
     }
@@ -84,7 +89,7 @@ fn run_i8(
     .ok_or(Fault)
 }
 
-fn run_f32(
+pub(super) fn run_f32(
     memory: &mut Memory<'_, '_>,
     p: &BinaryF32Params,
     operate: impl Fn(f32, f32) -> f32,
@@ -120,7 +125,7 @@ macro_rules! binary {
         impl Operator for $float {
             type Params = BinaryF32Params;
             fn check(check: &Check<'_>, p: &BinaryF32Params) -> Result<(), Rule> {
-                check_walks(check, &p.walks, DataType::F32)
+                check_walks(check, &p.walks, DataType::F32, DataType::F32)
             }
             fn run(memory: &mut Memory<'_, '_>, p: &BinaryF32Params) -> Result<(), Fault> {
                 run_f32(memory, p, $operate)

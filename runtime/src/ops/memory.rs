@@ -236,6 +236,34 @@ impl<'m, 'a> Memory<'m, 'a> {
         Ok((sources.elements(a)?, sources.elements(b)?, output))
     }
 
+    /// Inputs 0 to `N` - 1 and the output as bytes, with their element types: for operators whose
+    /// tensors are of several types.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] when they overlap the output or are not there, which the check excludes.
+    #[allow(
+        clippy::type_complexity,
+        reason = "slices beside their types are no type of their own"
+    )]
+    pub fn bytes<const N: usize>(
+        &mut self,
+    ) -> Result<([(DataType, &[u8]); N], (DataType, &mut [u8])), Fault> {
+        let mut tensors = [None; N];
+        for (i, tensor) in tensors.iter_mut().enumerate() {
+            *tensor = Some(self.input_tensor(i)?);
+        }
+        let output = self.operator.output(0).ok_or(Fault)?;
+        let dtype = self.tensors.get(output).ok_or(Fault)?.dtype;
+        let (sources, output) = self.split_at_output::<u8>()?;
+        let mut inputs: [(DataType, &[u8]); N] = [(dtype, &[]); N];
+        for (input, tensor) in inputs.iter_mut().zip(&tensors) {
+            let tensor = tensor.as_ref().ok_or(Fault)?;
+            *input = (tensor.dtype, sources.elements(tensor)?);
+        }
+        Ok((inputs, (dtype, output)))
+    }
+
     fn split_at_output<O: AnyBitPattern + NoUninit>(
         &mut self,
     ) -> Result<(Sources<'_>, &mut [O]), Fault> {
