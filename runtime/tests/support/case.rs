@@ -43,17 +43,18 @@ impl Operand {
 
     /// Element `i` so that two elements are equal when their bits are, all NaN being one value:
     /// machines differ in the NaN that they make.
-    fn element(&self, bytes: &[u8], i: usize) -> u32 {
+    fn element(&self, bytes: &[u8], i: usize) -> u64 {
         let size = self.dtype.bytes();
         let element = &bytes[i * size..(i + 1) * size];
         if self.dtype == DataType::F32 {
             let value: f32 = bytemuck::pod_read_unaligned(element);
-            if value.is_nan() { f32::NAN } else { value }.to_bits()
+            let value = if value.is_nan() { f32::NAN } else { value };
+            value.to_bits().into()
         } else {
             element
                 .iter()
                 .rev()
-                .fold(0, |word, &byte| word << 8 | u32::from(byte))
+                .fold(0, |word, &byte| word << 8 | u64::from(byte))
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::graph::{Constant, DataType, Op, ValueId};
 use crate::import::Context;
 
 pub(super) fn batch_normalization(context: &mut Context<'_>) -> Result<ValueId> {
-    context.only_attributes(&["epsilon", "momentum", "spatial", "training_mode"])?;
+    context.only_attributes(&["epsilon", "is_test", "momentum", "spatial", "training_mode"])?;
     require_float(context)?;
     ensure!(
         context.int("training_mode", 0) == 0 && context.int("spatial", 1) == 1,
