@@ -173,7 +173,7 @@ fn run_case(files: &Case, operators: &[String], relative: f64) -> Result<()> {
                 _ => 0.0,
             };
             ensure!(
-                (a - b).abs() <= tolerance || a == &b || a.is_nan() && b.is_nan(),
+                (a - b).abs() <= tolerance || *a == b || a.is_nan() && b.is_nan(),
                 "output {i}, element {at}: {a}, expected {b}"
             );
         }
