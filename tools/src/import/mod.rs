@@ -36,7 +36,7 @@ pub struct Imported {
 }
 
 /// Operator sets that are supported: the conformance cases of `tests/conformance.txt` cover them.
-const OPSETS: std::ops::RangeInclusive<i64> = 6..=25;
+const OPSETS: std::ops::RangeInclusive<i64> = 1..=25;
 
 /// Reads an ONNX file.
 ///
