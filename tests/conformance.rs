@@ -15,7 +15,16 @@ use niwaki_tools::import;
 const WRONG: &[(&str, &str)] = &[];
 
 /// Operators that no case holds, and what does.
-const NO_CASE: &[(&str, &str)] = &[];
+const NO_CASE: &[(&str, &str)] = &[
+    (
+        "ReduceLogSumExp",
+        "its cases are of float64 and of empty tensors",
+    ),
+    (
+        "BitwiseAnd",
+        "its cases are not among those of small machines; docs/operators.md has them",
+    ),
+];
 
 fn list() -> PathBuf {
     root().join("tests/conformance.txt")

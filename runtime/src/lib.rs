@@ -44,6 +44,7 @@ pub mod artifact;
 #[cfg(feature = "digests")]
 mod digest;
 mod error;
+pub mod functions;
 mod kernels;
 mod lifetimes;
 mod model;

@@ -3,6 +3,8 @@
 
 use ndarray::{ArrayD, IxDyn};
 
+use crate::functions::{Binary, Function, Reduction};
+
 /// Element type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DataType {
@@ -341,6 +343,64 @@ pub enum Op {
         /// The padding, in the element type's own unit.
         value: f64,
     },
+    /// A function of each float.
+    Function(Function),
+    /// Whether each float is a NaN.
+    IsNan,
+    /// Whether each float is infinite.
+    IsInf {
+        /// The negative infinity counts.
+        negative: bool,
+        /// The positive infinity counts.
+        positive: bool,
+    },
+    /// A function of two elements of one type, broadcasting.
+    Binary(Binary),
+    /// Elements of input 0 where input 2, a bool, is true, of input 1 elsewhere; broadcasting.
+    Where,
+    /// The same elements in another type.
+    Cast(DataType),
+    /// Every so many elements along each axis.
+    Slice {
+        /// The first index of each axis.
+        starts: Vec<usize>,
+        /// From one index to the next; not 0, negative ones go back.
+        steps: Vec<i64>,
+    },
+    /// Indices of one axis that are known, in any order and repeated.
+    Take {
+        /// The axis.
+        axis: usize,
+        /// For each index of the output's axis, the one of the input's.
+        indices: Vec<u32>,
+    },
+    /// Elements repeated along axes of length 1 and along new ones in front.
+    Expand,
+    /// One element for all along some axes, which stay with length 1.
+    Reduce {
+        /// What becomes of them.
+        reduction: Reduction,
+        /// The axes, in ascending order.
+        axes: Vec<usize>,
+    },
+    /// The index of the largest or smallest element along an axis, which stays with length 1.
+    ArgExtreme {
+        /// The largest is looked for, not the smallest.
+        largest: bool,
+        /// The last of equal ones, not the first.
+        last: bool,
+        /// The axis.
+        axis: usize,
+    },
+    /// Running sums.
+    CumSum {
+        /// The axis.
+        axis: usize,
+        /// Without the element itself.
+        exclusive: bool,
+        /// From the last element on.
+        reverse: bool,
+    },
     /// QuantizeLinear.
     Quantize(Quantization),
     /// DequantizeLinear.
@@ -353,6 +413,10 @@ impl Op {
         match self {
             Self::Quantize(q) => q.dtype,
             Self::Dequantize(_) => DataType::F32,
+            Self::IsNan | Self::IsInf { .. } => DataType::Bool,
+            Self::Binary(function) if function.compares() => DataType::Bool,
+            Self::Cast(to) => *to,
+            Self::ArgExtreme { .. } => DataType::I64,
             _ => input,
         }
     }
@@ -361,7 +425,13 @@ impl Op {
     pub fn moves(&self) -> bool {
         matches!(
             self,
-            Self::Reshape | Self::Transpose { .. } | Self::Concat { .. } | Self::Pad { .. }
+            Self::Reshape
+                | Self::Transpose { .. }
+                | Self::Concat { .. }
+                | Self::Pad { .. }
+                | Self::Slice { .. }
+                | Self::Take { .. }
+                | Self::Expand
         )
     }
 }

@@ -7,6 +7,8 @@
 mod conv;
 mod depthwise;
 mod fully_connected;
+pub(crate) mod integer;
+mod lanes;
 mod pool;
 mod softmax;
 mod strided;
@@ -15,10 +17,11 @@ mod window;
 pub(crate) use conv::{ConvF32, ConvI8};
 pub(crate) use depthwise::{DepthwiseF32, DepthwiseI8};
 pub(crate) use fully_connected::{FullyConnectedBorderI8, FullyConnectedF32, FullyConnectedI8};
+pub(crate) use lanes::Lanes;
 pub(crate) use pool::{AverageI8, average_pool_f32, average_pool_i8, max_pool};
 pub(crate) use softmax::{softmax_f32, softmax_i8};
 pub use strided::Strides;
-pub(crate) use strided::{broadcast, for_each_pair, gather, scatter};
+pub(crate) use strided::{broadcast, choose, for_each_pair, gather, scatter, strided_copy};
 pub(crate) use window::Band;
 pub use window::Window;
 

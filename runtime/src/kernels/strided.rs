@@ -44,7 +44,7 @@ impl Strides {
             })
     }
 
-    fn inner(&self) -> (usize, usize) {
+    pub(super) fn inner(&self) -> (usize, usize) {
         let [.., dim] = self.dims;
         let [.., stride] = self.strides;
         (dim as usize, stride as usize)
@@ -53,7 +53,7 @@ impl Strides {
 
 /// Calls `row` for every index of the outer dimensions, with the offset in each other tensor.
 #[inline(always)]
-fn for_each_row<const N: usize>(
+pub(super) fn for_each_row<const N: usize>(
     walks: [&Strides; N],
     mut row: impl FnMut([usize; N]) -> Option<()>,
 ) -> Option<()> {
@@ -168,6 +168,57 @@ pub(crate) fn scatter<T: Copy>(walk: &Strides, start: u32, x: &[T], y: &mut [T])
         let to = y.get_mut(at..at.checked_add(last)?.checked_add(1)?)?;
         let to = to.iter_mut().step_by(stride.max(1));
         to.zip(rows.next()?).for_each(|(y, &x)| *y = x);
+        Some(())
+    })
+}
+
+/// `y[i] = a[i]` where the condition is not 0, else `b[i]`, with broadcasting.
+pub(crate) fn choose<T: Copy>(
+    walks: [&Strides; 3],
+    condition: &[u8],
+    [a, b]: [&[T]; 2],
+    y: &mut [T],
+) -> Option<()> {
+    let strides = walks.map(|walk| walk.inner().1);
+    let len = walks.first()?.inner().0;
+    let mut rows = y.chunks_exact_mut(len.max(1));
+    for_each_row(walks, |mut offsets| {
+        for y in rows.next()? {
+            let [c, i, j] = offsets;
+            *y = if *condition.get(c)? != 0 {
+                *a.get(i)?
+            } else {
+                *b.get(j)?
+            };
+            for (offset, stride) in offsets.iter_mut().zip(strides) {
+                *offset = offset.checked_add(stride)?;
+            }
+        }
+        Some(())
+    })
+}
+
+/// Copies the elements of a walk with signed strides that begins at `start`.
+pub(crate) fn strided_copy<T: Copy>(
+    dims: &[u32; MAX_RANK],
+    strides: &[i32; MAX_RANK],
+    start: u32,
+    x: &[T],
+    y: &mut [T],
+) -> Option<()> {
+    // Offsets wrap, and so a negative stride is a large positive one.
+    let walk = Strides {
+        dims: *dims,
+        strides: strides.map(i32::cast_unsigned),
+    };
+    let (len, stride) = walk.inner();
+    let mut rows = y.chunks_exact_mut(len.max(1));
+    for_each_row([&walk], |[offset]| {
+        let mut at = (offset as u32).wrapping_add(start);
+        for y in rows.next()? {
+            *y = *x.get(at as usize)?;
+            at = at.wrapping_add(stride as u32);
+        }
         Some(())
     })
 }

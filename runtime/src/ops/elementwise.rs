@@ -38,13 +38,18 @@ record! {
     }
 }
 
-fn check_walks(check: &Check<'_>, walks: &[Strides; 2], dtype: DataType) -> Result<(), Rule> {
+pub(super) fn check_walks(
+    check: &Check<'_>,
+    walks: &[Strides; 2],
+    dtype: DataType,
+    output: DataType,
+) -> Result<(), Rule> {
     check.arity(2)?;
     let [a, b] = walks;
     if a.dims != b.dims {
         return Err(Rule::ShapeMismatch);
     }
-    check.expect_output(dtype, a.steps()?)?;
+    check.expect_output(output, a.steps()?)?;
     for (i, walk) in walks.iter().enumerate() {
         check.expect_input(i, dtype, walk.reach())?;
     }
@@ -53,7 +58,7 @@ fn check_walks(check: &Check<'_>, walks: &[Strides; 2], dtype: DataType) -> Resu
 
 /// An input that is as large as the output, element for element, may be written over. Upwards
 /// alone, so that one order is right for both inputs.
-fn overlap(check: &Check<'_>, walks: &[Strides; 2], i: usize) -> Option<Overlap> {
+pub(super) fn overlap(check: &Check<'_>, walks: &[Strides; 2], i: usize) -> Option<Overlap> {
     if !walks.get(i)?.is_in_order() {
         return None;
     }
@@ -63,7 +68,7 @@ fn overlap(check: &Check<'_>, walks: &[Strides; 2], i: usize) -> Option<Overlap>
 }
 
 fn check_i8(check: &Check<'_>, p: &BinaryI8Params) -> Result<(), Rule> {
-    check_walks(check, &p.walks, DataType::I8)?;
+    check_walks(check, &p.walks, DataType::I8, DataType::I8)?;
     for scale in [p.output_scale].iter().chain(&p.input_scales) {
         check.scale(*scale)?;
     }
@@ -93,7 +98,7 @@ fn run_i8(
     })
 }
 
-fn run_f32(
+pub(super) fn run_f32(
     memory: &mut Memory<'_, '_>,
     p: &BinaryF32Params,
     operate: impl Fn(f32, f32) -> f32,
@@ -130,7 +135,7 @@ macro_rules! binary {
         impl Operator for $float {
             type Params = BinaryF32Params;
             fn check(check: &Check<'_>, p: &BinaryF32Params) -> Result<(), Rule> {
-                check_walks(check, &p.walks, DataType::F32)
+                check_walks(check, &p.walks, DataType::F32, DataType::F32)
             }
             fn overlap(check: &Check<'_>, p: &BinaryF32Params, i: usize) -> Option<Overlap> {
                 overlap(check, &p.walks, i)

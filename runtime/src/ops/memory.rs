@@ -258,7 +258,6 @@ impl<'m, 'a> Memory<'m, 'a> {
         Ok((sources.elements(a)?, sources.elements(b)?, output))
     }
 
-    /// The record of the output.
     /// Computes the output from input 0 in rows: all at once when the two tensors lie apart, and
     /// otherwise as many at a time as find room, from the side that the input is left at.
     ///
@@ -380,6 +379,33 @@ impl<'m, 'a> Memory<'m, 'a> {
             Some(())
         })
         .ok_or(Fault)
+    }
+
+    /// Inputs 0 to `N` - 1 and the output as bytes, with their element types: for operators whose
+    /// tensors are of several types.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] when they overlap the output or are not there, which the check excludes.
+    #[allow(
+        clippy::type_complexity,
+        reason = "slices beside their types are no type of their own"
+    )]
+    pub fn bytes<const N: usize>(
+        &mut self,
+    ) -> Result<([(DataType, &[u8]); N], (DataType, &mut [u8])), Fault> {
+        let mut tensors = [None; N];
+        for (i, tensor) in tensors.iter_mut().enumerate() {
+            *tensor = Some(self.input_tensor(i)?);
+        }
+        let dtype = self.output_tensor()?.dtype;
+        let (sources, output) = self.split_at_output::<u8>()?;
+        let mut inputs: [(DataType, &[u8]); N] = [(dtype, &[]); N];
+        for (input, tensor) in inputs.iter_mut().zip(&tensors) {
+            let tensor = tensor.as_ref().ok_or(Fault)?;
+            *input = (tensor.dtype, sources.elements(tensor)?);
+        }
+        Ok((inputs, (dtype, output)))
     }
 
     fn split_at_output<O: AnyBitPattern + NoUninit>(

@@ -4,12 +4,15 @@
 //! check makes total. To add one: write its file, add its row to the table below, and lower to it
 //! in the compiler.
 
+mod binary;
+mod cast;
 mod concat;
 mod conv;
 mod depthwise;
 mod elementwise;
 mod fully_connected;
 mod fully_connected_border;
+mod functions;
 mod lookup;
 mod memory;
 mod overlap;
@@ -17,7 +20,9 @@ mod pad;
 mod pool;
 mod quantize;
 mod quantize_axis;
+mod reduce;
 mod softmax;
+mod strided;
 mod transpose;
 mod unary;
 
@@ -48,12 +53,14 @@ macro_rules! by_size {
 use by_size;
 
 pub use crate::kernels::{Strides, Window};
+pub use binary::{WalksParams, WhereParams};
 pub use concat::ConcatParams;
 pub use conv::{ConvF32Params, ConvI8Params};
 pub use depthwise::{DepthwiseF32Params, DepthwiseI8Params};
 pub use elementwise::{BinaryF32Params, BinaryI8Params};
 pub use fully_connected::{FullyConnectedF32Params, FullyConnectedI8Params};
 pub use fully_connected_border::FullyConnectedBorderI8Params;
+pub use functions::{AlphaBetaParams, AlphaParams, IsInfParams};
 pub use lookup::LookupParams;
 pub use memory::{Check, Memory};
 pub use overlap::Overlap;
@@ -61,7 +68,9 @@ pub use pad::PadParams;
 pub use pool::{AveragePoolF32Params, AveragePoolI8Params, MaxPoolParams};
 pub use quantize::AffineParams;
 pub use quantize_axis::AxisParams;
+pub use reduce::{ArgParams, CumSumParams, ReduceParams};
 pub use softmax::{SoftmaxF32Params, SoftmaxI8Params};
+pub use strided::{StridedCopyParams, TakeParams};
 pub use transpose::TransposeParams;
 pub use unary::ClampParams;
 
@@ -266,7 +275,82 @@ operators! {
     23 => transpose::Transpose,
     24 => concat::Concat,
     25 => pad::Pad,
+    26 => functions::AbsF32,
+    27 => functions::NegF32,
+    28 => functions::ExpF32,
+    29 => functions::LogF32,
+    30 => functions::SqrtF32,
+    31 => functions::ReciprocalF32,
+    32 => functions::FloorF32,
+    33 => functions::CeilF32,
+    34 => functions::RoundF32,
+    35 => functions::SignF32,
+    36 => functions::SinF32,
+    37 => functions::CosF32,
+    38 => functions::ErfF32,
+    39 => functions::HardSwishF32,
+    40 => functions::MishF32,
+    41 => functions::GeluF32,
+    42 => functions::GeluTanhF32,
+    43 => functions::SoftplusF32,
+    44 => functions::SoftsignF32,
+    45 => functions::EluF32,
+    46 => functions::CeluF32,
+    47 => functions::ThresholdedReluF32,
+    48 => functions::LeakyReluF32,
+    49 => functions::SwishF32,
+    50 => functions::SeluF32,
+    51 => functions::HardSigmoidF32,
+    52 => functions::IsNanF32,
+    53 => functions::IsInfF32,
+    54 => fully_connected_border::FullyConnectedBorderI8,
     86 => quantize_axis::QuantizeAxis,
     87 => quantize_axis::DequantizeAxis,
-    54 => fully_connected_border::FullyConnectedBorderI8,
+    90 => binary::SubF32,
+    91 => binary::DivF32,
+    92 => binary::PowF32,
+    93 => binary::MinF32,
+    94 => binary::MaxF32,
+    95 => binary::FmodF32,
+    96 => binary::PReluF32,
+    97 => binary::EqualF32,
+    98 => binary::LessF32,
+    99 => binary::LessOrEqualF32,
+    100 => binary::AddInt,
+    101 => binary::SubInt,
+    102 => binary::MulInt,
+    103 => binary::DivInt,
+    104 => binary::ModInt,
+    105 => binary::FmodInt,
+    106 => binary::PowInt,
+    107 => binary::MinInt,
+    108 => binary::MaxInt,
+    109 => binary::AndInt,
+    110 => binary::OrInt,
+    111 => binary::XorInt,
+    112 => binary::ShiftLeftInt,
+    113 => binary::ShiftRightInt,
+    114 => binary::EqualInt,
+    115 => binary::LessInt,
+    116 => binary::LessOrEqualInt,
+    117 => binary::Where,
+    118 => cast::CastInt,
+    119 => cast::CastIntToF32,
+    120 => cast::CastF32ToInt,
+    121 => strided::StridedCopy,
+    122 => strided::Take,
+    123 => reduce::ReduceSumF32,
+    124 => reduce::ReduceSumInt,
+    125 => reduce::ReduceProdF32,
+    126 => reduce::ReduceProdInt,
+    127 => reduce::ReduceMaxF32,
+    128 => reduce::ReduceMaxInt,
+    129 => reduce::ReduceMinF32,
+    130 => reduce::ReduceMinInt,
+    131 => reduce::ArgMaxF32,
+    132 => reduce::ArgMaxInt,
+    133 => reduce::ArgMinF32,
+    134 => reduce::ArgMinInt,
+    135 => reduce::CumSumF32,
+    136 => reduce::CumSumInt,
 }

@@ -1,7 +1,7 @@
 //! ONNX `Add` and `Mul` with multidirectional broadcasting.
 
 use niwaki::artifact::Storage;
-use niwaki::ops::{AddF32, AddI8, BinaryF32Params, BinaryI8Params, MulF32, MulI8, Strides};
+use niwaki::ops::{self, AddF32, AddI8, BinaryF32Params, BinaryI8Params, MulF32, MulI8, Strides};
 use niwaki::{Element, MAX_RANK};
 
 use super::oracle::{Quantized, clip, dequantize};
@@ -9,16 +9,16 @@ use super::walk;
 use crate::support::{Case, Data, Nd, Operand, Random};
 
 /// The shapes of both inputs, and the order in memory of all three tensors.
-struct Broadcast {
-    shapes: [Vec<usize>; 2],
-    orders: [Vec<usize>; 2],
-    output_order: Vec<usize>,
+pub struct Broadcast {
+    pub shapes: [Vec<usize>; 2],
+    pub orders: [Vec<usize>; 2],
+    pub output_order: Vec<usize>,
 }
 
 impl Broadcast {
     /// Up to six axes; each input has each of them, repeats it, or, if it is a leading one, lacks
     /// it. One axis is sometimes long, and half of all inputs lie in memory as ONNX has them.
-    fn draw(random: &mut Random) -> Self {
+    pub fn draw(random: &mut Random) -> Self {
         let rank = random.below(MAX_RANK + 1);
         let output = walk::shape(random, rank);
         let mut input = || {
@@ -67,7 +67,7 @@ impl Broadcast {
         x.at(&index)
     }
 
-    fn apply<T: Copy, O>(&self, [a, b]: [&Nd<T>; 2], f: impl Fn(T, T) -> O) -> Nd<O>
+    pub fn apply<T: Copy, O>(&self, [a, b]: [&Nd<T>; 2], f: impl Fn(T, T) -> O) -> Nd<O>
     where
         O: Copy,
     {
@@ -77,7 +77,7 @@ impl Broadcast {
     }
 
     /// The output's dimensions in memory order, and the steps through input `i`.
-    fn walk(&self, i: usize) -> Strides {
+    pub fn walk(&self, i: usize) -> Strides {
         let output = self.output();
         let missing = output.len() - self.shapes[i].len();
         let strides = walk::strides(&self.shapes[i], &self.orders[i]);
@@ -89,7 +89,7 @@ impl Broadcast {
         walk::of(dims.zip(steps.map(Option::unwrap_or_default)))
     }
 
-    fn operands<T: Element>(&self, random: &mut Random, inputs: [&Nd<T>; 2]) -> Vec<Operand> {
+    pub fn operands<T: Element>(&self, random: &mut Random, inputs: [&Nd<T>; 2]) -> Vec<Operand> {
         let operand = |(x, order): (&Nd<T>, &Vec<usize>)| Operand {
             storage: random.pick(&[Storage::Arena, Storage::Arena, Storage::Data]),
             ..Operand::new(x, order)
@@ -171,6 +171,25 @@ pub fn mul_int8(random: &mut Random, _: &mut Data) -> Case {
 
 pub fn mul_float(random: &mut Random, _: &mut Data) -> Case {
     case_float::<MulF32>(random, |a, b| a * b)
+}
+
+macro_rules! floats {
+    ($($name:ident: $op:ident, $f:expr;)*) => {$(
+        pub fn $name(random: &mut Random, _: &mut Data) -> Case {
+            case_float::<ops::$op>(random, $f)
+        }
+    )*};
+}
+
+floats! {
+    sub: SubF32, |a, b| a - b;
+    div: DivF32, |a, b| a / b;
+    pow: PowF32, libm::powf;
+    fmod: FmodF32, |a, b| a % b;
+    prelu: PReluF32, |x, slope| if x < 0.0 { slope * x } else { x };
+    // `f32::min` and `f32::max` drop a NaN; of equal ones the second stays.
+    min: MinF32, |a, b| if a.is_nan() || a < b { a } else { b };
+    max: MaxF32, |a, b| if a.is_nan() || a > b { a } else { b };
 }
 
 /// Every pair of int8, under scales that tie, that do not, and that leave the range of f32.

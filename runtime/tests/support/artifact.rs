@@ -79,10 +79,11 @@ impl Artifact {
         let offset = match operand.storage {
             Storage::Data => self
                 .data
-                .put_bytes(random, operand.dtype.bytes(), &operand.bytes),
+                .put_bytes(random, operand.dtype.alignment(), &operand.bytes),
             Storage::Arena => {
                 let gap = random.below(20) as u32;
-                let at = (self.arena_bytes + gap).next_multiple_of(operand.dtype.bytes() as u32);
+                let at =
+                    (self.arena_bytes + gap).next_multiple_of(operand.dtype.alignment() as u32);
                 self.arena_bytes = at + operand.bytes.len() as u32;
                 at
             }

@@ -4,6 +4,10 @@
 //! [`View`] says in which order the axes of a value lie in memory, so that a transpose is a new
 //! view of the same bytes, and becomes an operator only where someone needs another order.
 
+mod functions;
+mod movement;
+mod reduce;
+
 use std::collections::HashMap;
 
 use anyhow::{Result, ensure};

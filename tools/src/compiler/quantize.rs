@@ -210,7 +210,12 @@ impl Quantizer<'_> {
         }
         match &node.op {
             // Moving elements changes no value, and int8 keep their meaning.
-            Op::Reshape | Op::Transpose { .. } | Op::MaxPool(_) => {
+            Op::Reshape
+            | Op::Transpose { .. }
+            | Op::MaxPool(_)
+            | Op::Slice { .. }
+            | Op::Take { .. }
+            | Op::Expand => {
                 return self.affines.get(&node.inputs[0]).copied();
             }
             Op::Pad { value, .. } if *value == 0.0 => {

@@ -12,6 +12,7 @@ use niwaki::artifact::DataType as Stored;
 use niwaki::numerics::{OutputStage, clamp_f32, dequantize, sigmoid, tanh};
 
 use super::builder::{Builder, Int8Output, Int8Weights, Label, View};
+use crate::functions::Function;
 use crate::graph::{Constant, DataType, Graph, Node, Op, Quantization, ValueId};
 
 /// Stack of a selection, and what each node of the longest path through the graph may add: four
@@ -116,6 +117,7 @@ enum Unary {
     Clamp(f32, f32),
     Sigmoid,
     Tanh,
+    Function(Function),
 }
 
 impl Unary {
@@ -124,6 +126,7 @@ impl Unary {
             Op::Clamp { low, high } => Some(Self::Clamp(*low, *high)),
             Op::Sigmoid => Some(Self::Sigmoid),
             Op::Tanh => Some(Self::Tanh),
+            Op::Function(function) => Some(Self::Function(*function)),
             _ => None,
         }
     }
@@ -133,6 +136,7 @@ impl Unary {
             Self::Clamp(low, high) => clamp_f32(x, low, high),
             Self::Sigmoid => sigmoid(x),
             Self::Tanh => tanh(x),
+            Self::Function(function) => function.apply(x),
         }
     }
 }
@@ -389,6 +393,51 @@ impl<'g> Selector<'g> {
                 let fill = |v: f64| padding(v, value.dtype);
                 return self.structural(&node.op, &views, label, &value.shape, fill);
             }
+            Op::Function(function) => {
+                return Ok(self.builder.function(*function, &views[0], label));
+            }
+            Op::IsNan => return Ok(self.builder.is_nan(&views[0], label)),
+            Op::IsInf { negative, positive } => {
+                let view = &views[0];
+                return Ok(self.builder.is_inf(view, *negative, *positive, label));
+            }
+            Op::Cast(to) => return Ok(self.builder.cast(&views[0], to.stored(), label)),
+            Op::Binary(function) => {
+                let operands = [&views[0], &views[1]];
+                return self
+                    .builder
+                    .binary(*function, operands, label, &value.shape);
+            }
+            Op::Where => {
+                let choices = [&views[0], &views[1]];
+                let condition = &views[2];
+                return Ok(self.builder.choose(condition, choices, label, &value.shape));
+            }
+            Op::Reduce { reduction, axes } => {
+                let shape = &value.shape;
+                return Ok(self
+                    .builder
+                    .reduced(*reduction, &views[0], axes, label, shape));
+            }
+            Op::ArgExtreme {
+                largest,
+                last,
+                axis,
+            } => {
+                let which = (*largest, *last);
+                let shape = &value.shape;
+                return Ok(self
+                    .builder
+                    .arg_extreme(&views[0], *axis, which, label, shape));
+            }
+            Op::CumSum {
+                axis,
+                exclusive,
+                reverse,
+            } => {
+                let how = (*exclusive, *reverse);
+                return Ok(self.builder.cumulated(&views[0], *axis, how, label));
+            }
             _ => {}
         }
         anyhow::bail!(
@@ -486,6 +535,13 @@ impl<'g> Selector<'g> {
             Op::Transpose { perm } => self.builder.transposed(&views[0], perm),
             Op::MaxPool(window) => self.builder.max_pool(&views[0], window, label, shape),
             Op::Concat { axis } => self.builder.concat(views, *axis, label, shape),
+            Op::Slice { starts, steps } => {
+                self.builder.sliced(&views[0], starts, steps, label, shape)
+            }
+            Op::Take { axis, indices } => {
+                self.builder.taken(&views[0], *axis, indices, label, shape)
+            }
+            Op::Expand => self.builder.expanded(&views[0], label, shape),
             Op::Pad { before, value, .. } => {
                 self.builder
                     .pad(&views[0], before, fill(*value)?, label, shape)
@@ -588,7 +644,13 @@ impl<'g> Selector<'g> {
                 let view = self.integer(node.inputs[0])?;
                 Ok(Some(Int8View { view, affine }))
             }
-            Op::Reshape | Op::Transpose { .. } | Op::MaxPool(_) | Op::Pad { .. } => {
+            Op::Reshape
+            | Op::Transpose { .. }
+            | Op::MaxPool(_)
+            | Op::Pad { .. }
+            | Op::Slice { .. }
+            | Op::Take { .. }
+            | Op::Expand => {
                 let Some(inner) = self.exact_int8(node.inputs[0])? else {
                     return Ok(None);
                 };

@@ -273,6 +273,7 @@ fn resolve_dimension(axis: usize, dim: Option<&Dim>, dimensions: &Dimensions) ->
     let size = match dim {
         Some(Dim::DimValue(size)) if *size > 0 => usize::try_from(*size)?,
         Some(Dim::DimParam(name)) if dimensions.contains_key(name) => dimensions[name],
+        Some(Dim::DimValue(0)) => bail!("dimension {axis} is 0: it has to be at least 1"),
         // The first axis is the batch: one sample at a time.
         _ if axis == 0 => 1,
         Some(Dim::DimParam(name)) => bail!(

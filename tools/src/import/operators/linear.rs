@@ -86,7 +86,7 @@ pub(super) fn mat_mul(context: &mut Context<'_>) -> Result<ValueId> {
 }
 
 pub(super) fn gemm(context: &mut Context<'_>) -> Result<ValueId> {
-    context.only_attributes(&["alpha", "beta", "transA", "transB"])?;
+    context.only_attributes(&["alpha", "beta", "broadcast", "transA", "transB"])?;
     require_float(context)?;
     let transposed = context.int("transB", 0) != 0;
     let (mut x, w) = (context.shape(0)?, context.shape(1)?);

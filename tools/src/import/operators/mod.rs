@@ -1,11 +1,15 @@
 //! ONNX operators into the graph's: the importer's one table, and what its rows share. The rows
 //! themselves are in the modules, by kind.
 
+mod compose;
+mod constants;
 mod elementwise;
 mod linear;
+mod movement;
 mod normalization;
 mod pool;
 mod quantization;
+mod reduce;
 mod shape;
 
 use anyhow::{Result, bail, ensure};
@@ -27,34 +31,128 @@ use Import::{Many, One};
 
 /// The importer's one table: the ONNX operators that are supported, and how each comes in.
 const TABLE: &[(&str, Import)] = &[
+    ("Abs", One(elementwise::abs)),
     ("Add", One(elementwise::add)),
+    ("And", One(elementwise::and)),
+    ("ArgMax", One(reduce::arg_max)),
+    ("ArgMin", One(reduce::arg_min)),
     ("AveragePool", One(pool::average_pool)),
     (
         "BatchNormalization",
         One(normalization::batch_normalization),
     ),
+    ("BitShift", One(elementwise::bit_shift)),
+    ("BitwiseAnd", One(elementwise::bitwise_and)),
+    ("BitwiseNot", One(elementwise::bitwise_not)),
+    ("BitwiseOr", One(elementwise::bitwise_or)),
+    ("BitwiseXor", One(elementwise::bitwise_xor)),
+    ("Cast", One(elementwise::cast)),
+    ("CastLike", One(elementwise::cast_like)),
+    ("Ceil", One(elementwise::ceil)),
+    ("Celu", One(elementwise::celu)),
     ("Clip", One(elementwise::clip)),
     ("Concat", One(shape::concat)),
     ("Constant", One(shape::constant)),
+    ("ConstantOfShape", One(constants::constant_of_shape)),
     ("Conv", One(linear::conv)),
+    ("Cos", One(elementwise::cos)),
+    ("CumSum", One(reduce::cum_sum)),
+    ("DepthToSpace", One(movement::depth_to_space)),
     ("DequantizeLinear", One(quantization::dequantize_linear)),
+    ("Div", One(elementwise::div)),
+    ("Dropout", Many(constants::dropout)),
+    ("Elu", One(elementwise::elu)),
+    ("Equal", One(elementwise::equal)),
+    ("Erf", One(elementwise::erf)),
+    ("Exp", One(elementwise::exp)),
+    ("Expand", One(movement::expand)),
+    ("EyeLike", One(constants::eye_like)),
     ("Flatten", One(shape::flatten)),
+    ("Floor", One(elementwise::floor)),
+    ("Gelu", One(elementwise::gelu)),
     ("Gemm", One(linear::gemm)),
     ("GlobalAveragePool", One(pool::global_average_pool)),
+    ("Greater", One(elementwise::greater)),
+    ("GreaterOrEqual", One(elementwise::greater_or_equal)),
+    (
+        "GroupNormalization",
+        One(normalization::group_normalization),
+    ),
+    ("HardSigmoid", One(elementwise::hard_sigmoid)),
+    ("HardSwish", One(elementwise::hard_swish)),
+    ("Hardmax", One(reduce::hardmax)),
     ("Identity", One(shape::identity)),
+    (
+        "InstanceNormalization",
+        One(normalization::instance_normalization),
+    ),
+    ("IsInf", One(elementwise::is_inf)),
+    ("IsNaN", One(elementwise::is_nan)),
+    ("LeakyRelu", One(elementwise::leaky_relu)),
+    ("Less", One(elementwise::less)),
+    ("LessOrEqual", One(elementwise::less_or_equal)),
+    ("Log", One(elementwise::log)),
+    ("LogSoftmax", One(reduce::log_softmax)),
+    ("LpNormalization", One(normalization::lp_normalization)),
     ("MatMul", One(linear::mat_mul)),
+    ("Max", One(elementwise::max)),
     ("MaxPool", One(pool::max_pool)),
+    ("Mean", One(elementwise::mean)),
+    (
+        "MeanVarianceNormalization",
+        One(normalization::mean_variance_normalization),
+    ),
+    ("Min", One(elementwise::min)),
+    ("Mish", One(elementwise::mish)),
+    ("Mod", One(elementwise::modulo)),
     ("Mul", One(elementwise::mul)),
+    ("Neg", One(elementwise::neg)),
+    ("Not", One(elementwise::not)),
+    ("Or", One(elementwise::or)),
+    ("PRelu", One(elementwise::prelu)),
     ("Pad", One(shape::pad)),
+    ("Pow", One(elementwise::pow)),
     ("QuantizeLinear", One(quantization::quantize_linear)),
+    ("Range", One(constants::range)),
+    ("Reciprocal", One(elementwise::reciprocal)),
+    ("ReduceL1", One(reduce::l1)),
+    ("ReduceL2", One(reduce::l2)),
+    ("ReduceLogSum", One(reduce::log_sum)),
+    ("ReduceLogSumExp", One(reduce::log_sum_exp_all)),
+    ("ReduceMax", One(reduce::max)),
+    ("ReduceMean", One(reduce::mean)),
+    ("ReduceMin", One(reduce::min)),
+    ("ReduceProd", One(reduce::product)),
+    ("ReduceSum", One(reduce::sum)),
+    ("ReduceSumSquare", One(reduce::sum_square)),
     ("Relu", One(elementwise::relu)),
     ("Reshape", One(shape::reshape)),
+    ("Round", One(elementwise::round)),
+    ("Selu", One(elementwise::selu)),
+    ("Shape", One(constants::shape)),
     ("Sigmoid", One(elementwise::sigmoid)),
+    ("Sign", One(elementwise::sign)),
+    ("Sin", One(elementwise::sin)),
+    ("Size", One(constants::size)),
+    ("Slice", One(movement::slice)),
     ("Softmax", One(normalization::softmax)),
+    ("Softplus", One(elementwise::softplus)),
+    ("Softsign", One(elementwise::softsign)),
+    ("SpaceToDepth", One(movement::space_to_depth)),
+    ("Split", Many(movement::split)),
+    ("Sqrt", One(elementwise::sqrt)),
     ("Squeeze", One(shape::squeeze)),
+    ("Sub", One(elementwise::sub)),
+    ("Sum", One(elementwise::sum)),
+    ("Swish", One(elementwise::swish)),
     ("Tanh", One(elementwise::tanh)),
+    ("ThresholdedRelu", One(elementwise::thresholded_relu)),
+    ("Tile", One(movement::tile)),
     ("Transpose", One(shape::transpose)),
+    ("Trilu", One(constants::trilu)),
     ("Unsqueeze", One(shape::unsqueeze)),
+    ("Where", One(elementwise::choose)),
+    ("Xor", One(elementwise::xor)),
 ];
 
 /// Names of the ONNX operators that are supported.
@@ -108,6 +206,15 @@ fn axes(context: &Context<'_>, rank: usize) -> Result<Option<Vec<usize>>> {
         "axes {values:?} name one axis twice"
     );
     Ok(Some(axes))
+}
+
+/// Refuses what operator sets before 7 call training: `is_test` is 0 where nothing is said.
+fn require_test(context: &Context<'_>) -> Result<()> {
+    ensure!(
+        context.opset >= 7 || context.int("is_test", 0) != 0,
+        "attribute `is_test` is 0, which means training: export for inference"
+    );
+    Ok(())
 }
 
 fn require_float(context: &Context<'_>) -> Result<()> {

@@ -1,15 +1,17 @@
 //! Batch normalisation and softmax.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use ndarray::{ArrayD, IxDyn};
 
-use super::{axis, require_float};
-use crate::graph::{Constant, Op, ValueId};
+use super::{axis, require_float, require_test};
+use crate::functions::{Binary, Function, Reduction};
+use crate::graph::{Constant, DataType, Op, ValueId};
 use crate::import::Context;
 
 pub(super) fn batch_normalization(context: &mut Context<'_>) -> Result<ValueId> {
-    context.only_attributes(&["epsilon", "momentum", "spatial", "training_mode"])?;
+    context.only_attributes(&["epsilon", "is_test", "momentum", "spatial", "training_mode"])?;
     require_float(context)?;
+    require_test(context)?;
     ensure!(
         context.int("training_mode", 0) == 0 && context.int("spatial", 1) == 1,
         "training mode and non-spatial statistics are not supported: export for inference"
@@ -73,4 +75,97 @@ pub(super) fn softmax(context: &mut Context<'_>) -> Result<ValueId> {
     let x = context.emit_named(&names[0], Op::Reshape, vec![input], flat.clone())?;
     let y = context.emit_named(&names[1], Op::Softmax { axis: 1 }, vec![x], flat)?;
     context.emit(Op::Reshape, vec![y], shape)
+}
+
+/// Per-channel parameters as `[1, channels, 1, …]`.
+fn along_channels(context: &mut Context<'_>, i: usize, part: &str, rank: usize) -> Result<ValueId> {
+    let id = context.input(i)?;
+    let mut shape = vec![1; rank];
+    shape[1] = context.graph.shape(id).iter().product();
+    context.reshaped(part, id, &shape)
+}
+
+pub(super) fn instance_normalization(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["epsilon"])?;
+    require_float(context)?;
+    let (x, shape) = (context.input(0)?, context.shape(0)?);
+    ensure!(
+        shape.len() >= 3,
+        "its input has shape {shape:?}, without spatial axes"
+    );
+    let axes: Vec<usize> = (2..shape.len()).collect();
+    let standard = context.standardized("standard", x, &axes, context.float("epsilon", 1e-5))?;
+    let scale = along_channels(context, 1, "scale", shape.len())?;
+    let bias = along_channels(context, 2, "bias", shape.len())?;
+    let scaled = context.binary("scaled", Binary::Mul, standard, scale)?;
+    context.binary("", Binary::Add, scaled, bias)
+}
+
+pub(super) fn group_normalization(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["epsilon", "num_groups", "stash_type"])?;
+    require_float(context)?;
+    let (x, shape) = (context.input(0)?, context.shape(0)?);
+    let groups = usize::try_from(context.int("num_groups", 0)).unwrap_or(0);
+    ensure!(
+        shape.len() >= 3 && groups > 0 && shape[1].is_multiple_of(groups),
+        "{groups} groups do not fit an input of shape {shape:?}"
+    );
+    let rest: usize = shape[1..].iter().product();
+    let grouped = context.reshaped("grouped", x, &[shape[0], groups, rest / groups])?;
+    let epsilon = context.float("epsilon", 1e-5);
+    let mut standard = context.standardized("standard", grouped, &[2], epsilon)?;
+    // Operator set 18 has one scale for each group, 21 one for each channel.
+    let per_group = context.opset < 21;
+    let rank = if per_group { 3 } else { shape.len() };
+    if !per_group {
+        standard = context.reshaped("apart", standard, &shape)?;
+    }
+    let scale = along_channels(context, 1, "scale", rank)?;
+    let bias = along_channels(context, 2, "bias", rank)?;
+    let scaled = context.binary("scaled", Binary::Mul, standard, scale)?;
+    let part = if per_group { "shifted" } else { "" };
+    let shifted = context.binary(part, Binary::Add, scaled, bias)?;
+    context.reshaped("", shifted, &shape)
+}
+
+pub(super) fn mean_variance_normalization(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["axes"])?;
+    require_float(context)?;
+    let (x, shape) = (context.input(0)?, context.shape(0)?);
+    let axes = context.ints("axes").unwrap_or_else(|| vec![0, 2, 3]);
+    let axes = axes
+        .iter()
+        .map(|&a| axis(a, shape.len()))
+        .collect::<Result<Vec<_>>>()?;
+    let mean = context.mean("mean", x, &axes)?;
+    let centred = context.binary("centred", Binary::Sub, x, mean)?;
+    let square = context.binary("square", Binary::Mul, centred, centred)?;
+    let variance = context.mean("variance", square, &axes)?;
+    let deviation = context.function("deviation", Function::Sqrt, variance)?;
+    let epsilon = context.scalar(DataType::F32, 1e-9);
+    let deviation = context.binary("positive", Binary::Add, deviation, epsilon)?;
+    context.binary("", Binary::Div, centred, deviation)
+}
+
+pub(super) fn lp_normalization(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["axis", "p"])?;
+    require_float(context)?;
+    let (x, shape) = (context.input(0)?, context.shape(0)?);
+    let axis = axis(context.int("axis", -1), shape.len())?;
+    let norm = match context.int("p", 2) {
+        1 => {
+            let size = context.function("size", Function::Abs, x)?;
+            context.reduce("norm", Reduction::Sum, size, &[axis])?
+        }
+        2 => {
+            let square = context.binary("square", Binary::Mul, x, x)?;
+            let sum = context.reduce("sum", Reduction::Sum, square, &[axis])?;
+            context.function("norm", Function::Sqrt, sum)?
+        }
+        p => bail!("attribute `p` is {p}; 1 and 2 are accepted"),
+    };
+    // Zeros have the norm 0 and stay zeros.
+    let least = context.scalar(DataType::F32, f32::MIN_POSITIVE.into());
+    let norm = context.binary("positive", Binary::Max, norm, least)?;
+    context.binary("", Binary::Div, x, norm)
 }

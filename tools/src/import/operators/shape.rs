@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use ndarray::{ArrayD, IxDyn};
 
-use super::{axes, axis};
+use super::{axes, axis, movement};
 use crate::graph::{Constant, Op, ValueId};
 use crate::import::{Context, tensors};
 
@@ -163,8 +163,8 @@ pub(super) fn pad(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&["mode", "pads", "value"])?;
     let mode = context.string("mode").unwrap_or_else(|| "constant".into());
     ensure!(
-        mode == "constant",
-        "mode `{mode}` is not supported, `constant` is"
+        ["constant", "edge", "reflect", "wrap"].contains(&mode.as_str()),
+        "mode `{mode}` is not supported; constant, edge, reflect and wrap are"
     );
     let (input, from) = (context.input(0)?, context.shape(0)?);
     let pads = match context.integers(1, "pads")? {
@@ -184,6 +184,14 @@ pub(super) fn pad(context: &mut Context<'_>) -> Result<ValueId> {
         pads.len(),
         axes.len()
     );
+    if mode != "constant" {
+        let pads: Vec<(usize, i64, i64)> = axes
+            .iter()
+            .enumerate()
+            .map(|(i, &axis)| (axis, pads[i], pads[i + axes.len()]))
+            .collect();
+        return movement::pad_with_itself(context, &mode, &pads);
+    }
     let value = match context.optional_input(2) {
         None => f64::from(context.float("value", 0.0)),
         Some(id) => {
@@ -198,17 +206,33 @@ pub(super) fn pad(context: &mut Context<'_>) -> Result<ValueId> {
         }
     };
     let (mut before, mut after) = (vec![0; from.len()], vec![0; from.len()]);
+    let mut starts = vec![0; from.len()];
+    let mut inner = from.clone();
     for (i, &axis) in axes.iter().enumerate() {
-        let size = |v: i64| {
-            usize::try_from(v).with_context(|| {
-                format!("pads {pads:?} cut the tensor; values of at least 0 are accepted")
-            })
+        let (begin, end) = (pads[i], pads[i + axes.len()]);
+        // Negative pads cut the tensor.
+        let cut = |pad: i64| pad.min(0).unsigned_abs() as usize;
+        let rest = from[axis]
+            .checked_sub(cut(begin))
+            .and_then(|n| n.checked_sub(cut(end)));
+        let fits = [begin, end].iter().all(|pad| pad.unsigned_abs() < 1 << 28);
+        inner[axis] = rest
+            .filter(|_| fits)
+            .with_context(|| format!("pads {pads:?} do not fit shape {from:?}"))?;
+        starts[axis] = cut(begin);
+        before[axis] = begin.max(0) as usize;
+        after[axis] = end.max(0) as usize;
+    }
+    let mut input = input;
+    if inner != from {
+        let op = Op::Slice {
+            starts,
+            steps: vec![1; from.len()],
         };
-        before[axis] = size(pads[i])?;
-        after[axis] = size(pads[i + axes.len()])?;
+        input = context.emit_named(&context.part("cut"), op, vec![input], inner.clone())?;
     }
     let shape = (0..from.len())
-        .map(|i| before[i] + from[i] + after[i])
+        .map(|i| before[i] + inner[i] + after[i])
         .collect();
     context.emit(
         Op::Pad {
