@@ -13,7 +13,8 @@ use tract_onnx::pb::{
     self, tensor_shape_proto::dimension::Value as Dim, type_proto::Value as Kind,
 };
 
-use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
+use crate::compiler::fold;
+use crate::graph::{Constant, Graph, Node, Op, ValueId};
 pub use operators::supported;
 pub use tensors::constant_from_bytes;
 use tensors::constant_from_proto;
@@ -176,12 +177,6 @@ impl Importer {
             );
         };
         let dtype = tensors::data_type(tensor.elem_type).with_context(place)?;
-        ensure!(
-            matches!(dtype, DataType::F32 | DataType::I8 | DataType::U8),
-            "{}: type {} is not supported as an input; float32, int8 and uint8 are",
-            place(),
-            dtype.name()
-        );
         let shape = tensor
             .shape
             .as_ref()
@@ -339,21 +334,19 @@ impl Context<'_> {
         shape: Vec<usize>,
     ) -> Result<ValueId> {
         ensure!(
-            !shape.contains(&0),
-            "its output would be empty (shape {shape:?})"
-        );
-        ensure!(
             shape.len() <= niwaki::MAX_RANK,
             "its output has {} dimensions; {} are supported",
             shape.len(),
             niwaki::MAX_RANK
         );
-        let dtype = match &op {
-            Op::Quantize(q) => q.dtype,
-            Op::Dequantize(_) => DataType::F32,
-            _ => self.graph.values[inputs[0]].dtype,
+        let dtype = op.output_type(self.graph.values[inputs[0]].dtype);
+        let constant = if shape.contains(&0) {
+            // Nothing to compute. The runtime has no empty tensors: they live in the graph only.
+            Some(Constant::from_bytes(dtype, &shape, &[])?)
+        } else {
+            fold::evaluate(self.graph, &op, &inputs, dtype, &shape)
         };
-        if let Some(constant) = crate::compiler::fold::evaluate(self.graph, &op, &inputs, &shape) {
+        if let Some(constant) = constant {
             return Ok(self.graph.add_constant(output, constant));
         }
         let id = self.graph.add_value(output, dtype, shape);

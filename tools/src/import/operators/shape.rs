@@ -133,8 +133,9 @@ pub(super) fn concat(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&["axis"])?;
     let mut shape = context.shape(0)?;
     let axis = axis(context.int("axis", 1), shape.len())?;
-    let inputs: Vec<ValueId> = context.inputs.iter().flatten().copied().collect();
-    let dtype = context.graph.values[inputs[0]].dtype;
+    let mut inputs: Vec<ValueId> = context.inputs.iter().flatten().copied().collect();
+    let first = inputs[0];
+    let dtype = context.graph.values[first].dtype;
     shape[axis] = 0;
     for &id in &inputs {
         let value = &context.graph.values[id];
@@ -149,7 +150,13 @@ pub(super) fn concat(context: &mut Context<'_>) -> Result<ValueId> {
         );
         shape[axis] += value.shape[axis];
     }
-    context.emit(Op::Concat { axis }, inputs, shape)
+    // Empty inputs, as arithmetic on shapes has them, add nothing; the runtime knows none.
+    inputs.retain(|&id| !context.graph.shape(id).contains(&0));
+    match inputs.as_slice() {
+        [] => context.emit(Op::Concat { axis }, vec![first], shape),
+        [one] => Ok(*one),
+        _ => context.emit(Op::Concat { axis }, inputs, shape),
+    }
 }
 
 pub(super) fn pad(context: &mut Context<'_>) -> Result<ValueId> {
@@ -178,15 +185,15 @@ pub(super) fn pad(context: &mut Context<'_>) -> Result<ValueId> {
         axes.len()
     );
     let value = match context.optional_input(2) {
-        None => context.float("value", 0.0),
+        None => f64::from(context.float("value", 0.0)),
         Some(id) => {
             let constant = context
                 .graph
                 .constant(id)
                 .context("its value has to be a constant")?;
             match constant {
-                Constant::F32(a) => a.iter().next().copied().unwrap_or(0.0),
-                other => other.to_i64().and_then(|v| v.first().copied()).unwrap_or(0) as f32,
+                Constant::F32(a) => f64::from(a.iter().next().copied().unwrap_or(0.0)),
+                other => other.to_i64().and_then(|v| v.first().copied()).unwrap_or(0) as f64,
             }
         }
     };
