@@ -6,6 +6,9 @@ use tract_onnx::pb;
 use super::Context;
 use crate::graph::WindowAttributes;
 
+/// Largest stride, dilation, padding and kernel: with it no product of two overflows.
+const LARGEST: usize = (1 << 31) - 1;
+
 impl Context<'_> {
     /// The attribute of that name.
     pub(super) fn attribute(&self, name: &str) -> Option<&pb::AttributeProto> {
@@ -59,9 +62,9 @@ impl Context<'_> {
         values
             .iter()
             .map(|&v| match usize::try_from(v) {
-                Ok(v) if v >= default => Ok(v),
+                Ok(v) if v >= default && v <= LARGEST => Ok(v),
                 _ => bail!(
-                    "attribute `{name}` is {values:?}; values of at least {default} are accepted"
+                    "attribute `{name}` is {values:?}; values from {default} to {LARGEST} are accepted"
                 ),
             })
             .collect()
@@ -80,7 +83,7 @@ impl Context<'_> {
             "{axes} spatial axes are not supported, one and two are"
         );
         ensure!(
-            kernel.len() == axes && !kernel.contains(&0),
+            kernel.len() == axes && kernel.iter().all(|k| (1..=LARGEST).contains(k)),
             "kernel {kernel:?} does not fit {axes} spatial axes"
         );
         let strides = self.sizes("strides", axes, 1)?;
@@ -130,6 +133,12 @@ impl Context<'_> {
             } else {
                 (padded - reach) / stride
             };
+            let outside =
+                (steps + 1) * stride + window.kernel[axis] * window.dilations[axis] + padded;
+            ensure!(
+                outside <= LARGEST,
+                "strides, kernel, dilations and padding reach over {outside} elements (axis {axis}); {LARGEST} are supported"
+            );
             output.push(steps + 1);
         }
         Ok((window, output))

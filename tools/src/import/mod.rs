@@ -2,6 +2,7 @@
 
 mod attributes;
 mod operators;
+mod order;
 mod tensors;
 
 use std::collections::{HashMap, HashSet};
@@ -14,7 +15,7 @@ use tract_onnx::pb::{
 };
 
 use crate::compiler::fold;
-use crate::graph::{Constant, Graph, Node, Op, ValueId};
+use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
 pub use operators::supported;
 pub use tensors::constant_from_bytes;
 use tensors::constant_from_proto;
@@ -156,7 +157,11 @@ fn import_model(
         let constant = constant_from_proto(tensor)
             .with_context(|| format!("initializer `{}`", tensor.name))?;
         let id = importer.graph.add_constant(&tensor.name, constant);
-        importer.names.insert(tensor.name.clone(), id);
+        ensure!(
+            importer.names.insert(tensor.name.clone(), id).is_none(),
+            "initializer `{}` is there twice: names have to differ",
+            tensor.name
+        );
     }
     for (name, constant) in constants {
         let id = importer.graph.add_constant(name, constant.clone());
@@ -167,12 +172,10 @@ fn import_model(
             importer.add_input(input, dimensions)?;
         }
     }
-    for (index, node) in source.node.iter().enumerate() {
-        let name = if node.name.is_empty() {
-            format!("node {index}")
-        } else {
-            format!("node `{}`", node.name)
-        };
+    let known = |name: &str| importer.names.contains_key(name);
+    for index in order::execution_order(&source.node, known)? {
+        let node = &source.node[index];
+        let name = order::label(node, index);
         importer.add_node(node, opset).with_context(|| {
             format!("{name}, operator {} of operator set {opset}", node.op_type)
         })?;
@@ -212,6 +215,7 @@ impl Importer {
         for (axis, dim) in shape.dim.iter().enumerate() {
             dims.push(resolve_dimension(axis, dim.value.as_ref(), dimensions).with_context(place)?);
         }
+        check_size(&dims, dtype).with_context(place)?;
         let id = self.graph.add_value(&input.name, dtype, dims);
         self.names.insert(input.name.clone(), id);
         self.graph.inputs.push(id);
@@ -267,6 +271,18 @@ impl Importer {
         }
         Ok(())
     }
+}
+
+/// Refuses tensors that no artifact can hold, before memory is taken for them.
+fn check_size(shape: &[usize], dtype: DataType) -> Result<()> {
+    let elements = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+    let bytes = elements.and_then(|n| n.checked_mul(dtype.stored().bytes()));
+    ensure!(
+        bytes.is_some_and(|bytes| bytes < 1 << 31),
+        "a tensor of {} {shape:?} is too large: less than 2 GiB is supported",
+        dtype.name()
+    );
+    Ok(())
 }
 
 fn resolve_dimension(axis: usize, dim: Option<&Dim>, dimensions: &Dimensions) -> Result<usize> {
@@ -368,6 +384,7 @@ impl Context<'_> {
             niwaki::MAX_RANK
         );
         let dtype = op.output_type(self.graph.values[inputs[0]].dtype);
+        check_size(&shape, dtype)?;
         let constant = if shape.contains(&0) {
             // Nothing to compute. The runtime has no empty tensors: they live in the graph only.
             Some(Constant::from_bytes(dtype, &shape, &[])?)

@@ -7,6 +7,9 @@ use tract_onnx::pb::{self, tensor_proto::DataLocation, tensor_proto::DataType as
 
 use crate::graph::{Constant, DataType};
 
+/// Dimensions of a constant: more than any operator takes.
+const MAX_RANK: usize = 16;
+
 /// The element type for ONNX's number.
 pub(super) fn data_type(code: i32) -> Result<DataType> {
     Ok(match Onnx::try_from(code) {
@@ -27,10 +30,11 @@ pub(super) fn data_type(code: i32) -> Result<DataType> {
 }
 
 fn array<T>(shape: &[usize], values: Vec<T>) -> Result<ArrayD<T>> {
-    let (len, wanted) = (values.len(), shape.iter().product::<usize>());
+    let len = values.len();
+    let wanted = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
     ensure!(
-        len == wanted,
-        "shape {shape:?} needs {wanted} elements, the tensor has {len}"
+        wanted == Some(len),
+        "shape {shape:?} does not fit the {len} elements that the tensor has"
     );
     Ok(ArrayD::from_shape_vec(IxDyn(shape), values)?)
 }
@@ -58,6 +62,11 @@ pub(super) fn constant_from_proto(tensor: &pb::TensorProto) -> Result<Constant> 
     ensure!(
         !external && tensor.external_data.is_empty(),
         "its data is in another file: save the model with its weights inside (save_as_external_data=False)"
+    );
+    ensure!(
+        tensor.dims.len() <= MAX_RANK,
+        "it has {} dimensions; {MAX_RANK} are supported",
+        tensor.dims.len()
     );
     let shape: Vec<usize> = tensor
         .dims

@@ -26,7 +26,7 @@ pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
         .filter(|&g| g > 0);
     let group = group.context("attribute `group` has to be at least 1")?;
     ensure!(
-        x[1] == w[1] * group && w[0].is_multiple_of(group),
+        w[1].checked_mul(group) == Some(x[1]) && w[0].is_multiple_of(group),
         "{} input channels, weights of shape {w:?} and {group} groups do not agree",
         x[1]
     );

@@ -38,6 +38,8 @@ pub(super) fn reshape(context: &mut Context<'_>) -> Result<ValueId> {
             dim => usize::try_from(dim).context("its shape has a negative dimension")?,
         });
     }
+    let product = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+    ensure!(product.is_some(), "its shape {target:?} is too large");
     if let Some(unknown) = target.iter().position(|&dim| dim == -1) {
         let (have, rest) = (
             from.iter().product::<usize>(),
@@ -95,6 +97,11 @@ pub(super) fn unsqueeze(context: &mut Context<'_>) -> Result<ValueId> {
         None => context.ints("axes").context("its axes are missing")?.len(),
     };
     let rank = from.len() + count;
+    ensure!(
+        rank <= niwaki::MAX_RANK,
+        "its output has {rank} dimensions; {} are supported",
+        niwaki::MAX_RANK
+    );
     let axes = axes(context, rank)?.context("its axes are missing")?;
     let mut rest = from.iter().copied();
     let shape = (0..rank)
