@@ -105,12 +105,9 @@ pub fn compile(
             "the model is a float model: give --calibrate DATA.npz (a few hundred real inputs) to quantise it to int8, or --float to keep it in floats"
         );
     }
-    let selected = select::select(&graph)?;
-    let plan = plan::plan(
-        &selected.builder,
-        &tensors(&selected.inputs),
-        &tensors(&selected.outputs),
-    );
+    let mut selected = select::select(&graph)?;
+    let (inputs, outputs) = (tensors(&selected.inputs), tensors(&selected.outputs));
+    let plan = plan::plan(&mut selected.builder, &inputs, &outputs);
     let extras = emit::Extras {
         strip: options.strip,
         ranges,
