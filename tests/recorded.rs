@@ -231,3 +231,24 @@ fn the_rounding_that_the_comparison_assumes_is_the_runtimes() {
         assert_eq!(stage.quantize(real), expected, "{real}");
     }
 }
+
+#[test]
+fn arenas_of_the_int8_models_are_no_larger_than_the_best_known() {
+    let Some(shared) = shared() else { return };
+    let bounds = [
+        ("kws01", 9_500),
+        ("ic01", 34_500),
+        ("vww01", 37_500),
+        ("ad01", 768),
+        ("sww01", 6_656),
+    ];
+    for (name, most) in bounds {
+        let artifact = models::build(&shared, name, Variant::Qdq).unwrap();
+        let arena = artifact.model().unwrap().arena_bytes();
+        println!("{name}: {arena} bytes of arena");
+        assert!(
+            arena <= most,
+            "{name}: {arena} bytes of arena, {most} wanted"
+        );
+    }
+}

@@ -183,13 +183,10 @@ impl Calibration {
 ///
 /// When the float model cannot be compiled.
 pub fn calibrate(graph: &Graph, samples: &Samples, options: &Options) -> Result<Calibration> {
-    let selected = select::select(graph)?;
+    let mut selected = select::select(graph)?;
+    let (inputs, outputs) = (tensors(&selected.inputs), tensors(&selected.outputs));
+    let plan = plan::plan(&mut selected.builder, &inputs, &outputs);
     let builder = &selected.builder;
-    let plan = plan::plan(
-        builder,
-        &tensors(&selected.inputs),
-        &tensors(&selected.outputs),
-    );
     let artifact = emit::emit(&selected, &plan, &emit::Extras::default())?;
     let model: Model<'_> = Model::new(niwaki::as_bytes(&artifact)).context("calibration")?;
     let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];

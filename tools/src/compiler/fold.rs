@@ -65,12 +65,12 @@ fn compute(constants: &[&Constant], op: &Op, dtype: DataType, shape: &[usize]) -
     });
     graph.outputs.push(output);
     graph.output_names.push(String::new());
-    let selected = select::select(&graph).ok()?;
+    let mut selected = select::select(&graph).ok()?;
     let ports = |ports: &[(usize, String)]| -> Vec<usize> {
         ports.iter().map(|(tensor, _)| *tensor).collect()
     };
     let plan = plan::plan(
-        &selected.builder,
+        &mut selected.builder,
         &ports(&selected.inputs),
         &ports(&selected.outputs),
     );

@@ -116,11 +116,8 @@ pub fn compile(
         .shrink
         .then(|| shrink::shrink(&mut selected))
         .transpose()?;
-    let plan = plan::plan(
-        &selected.builder,
-        &tensors(&selected.inputs),
-        &tensors(&selected.outputs),
-    );
+    let (inputs, outputs) = (tensors(&selected.inputs), tensors(&selected.outputs));
+    let plan = plan::plan(&mut selected.builder, &inputs, &outputs);
     let extras = emit::Extras {
         strip: options.strip,
         ranges,

@@ -223,9 +223,9 @@ pub(super) fn pad(context: &mut Context<'_>) -> Result<ValueId> {
             .checked_sub(cut(begin))
             .and_then(|n| n.checked_sub(cut(end)));
         let fits = [begin, end].iter().all(|pad| pad.unsigned_abs() < 1 << 28);
-        inner[axis] = rest
-            .filter(|_| fits)
-            .with_context(|| format!("pads {pads:?} do not fit shape {from:?}"))?;
+        inner[axis] = rest.filter(|_| fits).with_context(|| {
+            format!("pads {pads:?} do not fit shape {from:?}, or are too large")
+        })?;
         starts[axis] = cut(begin);
         before[axis] = begin.max(0) as usize;
         after[axis] = end.max(0) as usize;
