@@ -167,10 +167,42 @@ pub fn pow(x: f32, y: f32) -> f32 {
     libm::powf(x, y)
 }
 
-/// The remainder of a division that is rounded toward zero; exact.
-#[inline]
+/// The remainder of a division that is rounded toward zero, with the sign of `x`. It is exact, so
+/// every right algorithm gives the same bits; this one is long division of the significands, and
+/// cannot panic, which the `libm` crate's can for all that the compiler sees.
 pub fn fmod(x: f32, y: f32) -> f32 {
-    libm::fmodf(x, y)
+    const FRACTION: u32 = (1 << 23) - 1;
+    /// Significand and exponent, so that the value is significand * 2^(exponent - 150).
+    fn parts(v: f32) -> (u32, u32) {
+        let (exponent, fraction) = ((v.to_bits() >> 23) & 0xff, v.to_bits() & FRACTION);
+        match exponent {
+            0 => (fraction, 1),
+            _ => (fraction | (1 << 23), exponent),
+        }
+    }
+    let (dividend, divisor) = (x.abs(), y.abs());
+    if !dividend.is_finite() || y.is_nan() || divisor == 0.0 {
+        return f32::NAN;
+    }
+    if dividend < divisor {
+        return x;
+    }
+    let ((rest, high), (divisor, low)) = (parts(dividend), parts(divisor));
+    // `low` is at most `high`, and the divisor is not 0.
+    let rest = (low..high).fold(rest.checked_rem(divisor).unwrap_or(0), |rest, _| {
+        (rest << 1).checked_rem(divisor).unwrap_or(0)
+    });
+    // Back to a fraction of 23 bits with its leading one, as far as the exponent lets it.
+    let shift = rest
+        .leading_zeros()
+        .saturating_sub(8)
+        .min(low.saturating_sub(1));
+    let significand = rest << shift;
+    let exponent = match significand >> 23 {
+        0 => 0,
+        _ => low - shift,
+    };
+    f32::from_bits((exponent << 23) | (significand & FRACTION)).copysign(x)
 }
 
 /// The smaller one; NaN when either is.

@@ -335,17 +335,19 @@ impl<'m, 'a> Memory<'m, 'a> {
         let cells = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
         let x = cells.get(input.range()).ok_or(Fault)?;
         let y = cells.get(output.range()).ok_or(Fault)?;
-        let mut pairs = x
-            .chunks_exact(size_of::<A>())
-            .zip(y.chunks_exact(size_of::<O>()));
-        while let Some((x, y)) = if upwards {
-            pairs.next()
-        } else {
-            pairs.next_back()
-        } {
+        let step = |i: usize| -> Option<()> {
+            let x = x.get(i * size_of::<A>()..)?.get(..size_of::<A>())?;
+            let y = y.get(i * size_of::<O>()..)?.get(..size_of::<O>())?;
             store(y, f(load(x)));
-        }
-        Ok(())
+            Some(())
+        };
+        let mut elements = 0..output.len();
+        let done = if upwards {
+            elements.try_for_each(step)
+        } else {
+            elements.rev().try_for_each(step)
+        };
+        done.ok_or(Fault)
     }
 
     /// Computes each element of the output from one of each of two inputs, which the walks lead

@@ -578,7 +578,7 @@ impl<'g> Selector<'g> {
         }
         if value.dtype == DataType::U8 && self.node(id).is_none() {
             let plain = self.plain(id)?;
-            return Ok(self.shifted(&plain, label));
+            return Ok(self.shifted(&plain, &label));
         }
         let Some(node) = self.node(id) else {
             anyhow::bail!("`{}` is neither constant, input nor computed", value.name);
@@ -598,7 +598,7 @@ impl<'g> Selector<'g> {
                 true => self.plain(id)?,
                 false => return self.computed(node, label),
             };
-            return Ok(self.shifted(&plain, label));
+            return Ok(self.shifted(&plain, &label));
         }
         let views: Vec<View> = node
             .inputs
@@ -611,12 +611,12 @@ impl<'g> Selector<'g> {
     }
 
     /// A uint8 value as int8, 128 lower.
-    fn shifted(&mut self, plain: &View, label: Label) -> View {
+    fn shifted(&mut self, plain: &View, label: &Label) -> View {
         let affine = self.builder.tensors[plain.tensor].affine;
         let label = Label {
             name: format!("{}.int8", label.name),
             affine: affine.map(|(scale, zero_point)| (scale, zero_point - 128)),
-            ..label
+            ..label.clone()
         };
         self.builder.lookup(plain, &sign_table(), Stored::I8, label)
     }

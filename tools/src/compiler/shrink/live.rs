@@ -79,8 +79,8 @@ pub(super) fn kept(facts: &Facts<'_>) -> Kept {
         .collect();
     let mut waiting: Vec<(usize, usize)> = Vec::new();
     let mut done = vec![false; members.len()];
-    for tensor in 0..kept.len() {
-        if program.pinned[tensor] {
+    for (tensor, pinned) in program.pinned.iter().enumerate() {
+        if *pinned {
             waiting.extend((0..kept[tensor].len()).map(|c| (tensor, c)));
         }
     }

@@ -18,6 +18,8 @@ mod live;
 mod range;
 mod rewrite;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use anyhow::{Context as _, Result};
 use niwaki::OperatorSet as _;

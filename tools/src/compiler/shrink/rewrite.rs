@@ -60,9 +60,8 @@ pub(super) fn rewrite(
             }
         }
     }
-    for tensor in 0..builder.tensors.len() {
+    for (tensor, stays) in kept.iter().enumerate() {
         let lanes = program.lanes[tensor];
-        let stays = &kept[tensor];
         let left = stays.iter().filter(|&&stays| stays).count();
         if left == lanes.channels {
             continue;
