@@ -331,15 +331,12 @@ impl<'m, 'a> Memory<'m, 'a> {
         let cells = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
         let x = cells.get(input.range()).ok_or(Fault)?;
         let y = cells.get(output.range()).ok_or(Fault)?;
-        let mut pairs = x
-            .chunks_exact(size_of::<A>())
-            .zip(y.chunks_exact(size_of::<O>()));
-        while let Some((x, y)) = if upwards {
-            pairs.next()
-        } else {
-            pairs.next_back()
-        } {
-            store(y, f(load(x)));
+        let len = output.len();
+        for done in 0..len {
+            let i = if upwards { done } else { len - 1 - done };
+            let x = x.get(i * size_of::<A>()..(i + 1) * size_of::<A>());
+            let y = y.get(i * size_of::<O>()..(i + 1) * size_of::<O>());
+            store(y.ok_or(Fault)?, f(load(x.ok_or(Fault)?)));
         }
         Ok(())
     }
