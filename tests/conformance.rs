@@ -1,4 +1,4 @@
-//! ONNX's own conformance cases, those that matter on small machines.
+//! ONNX's own conformance cases.
 //!
 //! `conformance.txt` lists the cases that pass. A case of it that fails is an error, and so are a
 //! supported operator without a case, a case that panics, and one with other results than
@@ -20,10 +20,8 @@ const NO_CASE: &[(&str, &str)] = &[
         "ReduceLogSumExp",
         "its cases are of float64 and of empty tensors",
     ),
-    (
-        "BitwiseAnd",
-        "its cases are not among those of small machines; docs/operators.md has them",
-    ),
+    ("Not", "its cases are of operator set 1"),
+    ("Range", "its cases are of operator set 27"),
 ];
 
 fn list() -> PathBuf {
@@ -32,11 +30,9 @@ fn list() -> PathBuf {
 
 fn run_all() -> Option<Vec<Report>> {
     let folder = shared()?.join("conformance");
-    let core = std::fs::read_to_string(folder.join("edge_core_cases.txt")).unwrap();
-    let core: BTreeSet<&str> = core.lines().collect();
     let archive = folder.join("onnx-1.22.0-backend-tests-all.tar.xz");
-    let cases = cases_in_archive(&archive, |name| core.contains(name)).unwrap();
-    assert_eq!(cases.len(), core.len(), "cases are missing in the archive");
+    let cases = cases_in_archive(&archive, |_| true).unwrap();
+    assert!(cases.len() > 1900, "cases are missing in the archive");
     Some(cases.iter().map(|case| case.run().unwrap()).collect())
 }
 
@@ -53,7 +49,16 @@ fn listed_cases_pass_and_every_operator_has_one() {
         .filter(|report| report.outcome != Outcome::Passed)
         .map(|report| (report.case.as_str(), &report.outcome))
         .collect();
-    println!("{} of {} cases pass", passed.len(), reports.len());
+    let core = shared().unwrap().join("conformance/edge_core_cases.txt");
+    let core = std::fs::read_to_string(core).unwrap();
+    let core: Vec<&str> = core.lines().collect();
+    println!(
+        "{} of {} cases pass; of the {} that matter on small machines {}",
+        passed.len(),
+        reports.len(),
+        core.len(),
+        core.iter().filter(|case| passed.contains(*case)).count()
+    );
     for (case, outcome) in &others {
         println!("  {case}: {outcome:?}");
     }

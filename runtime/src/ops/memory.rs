@@ -335,19 +335,14 @@ impl<'m, 'a> Memory<'m, 'a> {
         let cells = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
         let x = cells.get(input.range()).ok_or(Fault)?;
         let y = cells.get(output.range()).ok_or(Fault)?;
-        let step = |i: usize| -> Option<()> {
-            let x = x.get(i * size_of::<A>()..)?.get(..size_of::<A>())?;
-            let y = y.get(i * size_of::<O>()..)?.get(..size_of::<O>())?;
-            store(y, f(load(x)));
-            Some(())
-        };
-        let mut elements = 0..output.len();
-        let done = if upwards {
-            elements.try_for_each(step)
-        } else {
-            elements.rev().try_for_each(step)
-        };
-        done.ok_or(Fault)
+        let len = output.len();
+        for done in 0..len {
+            let i = if upwards { done } else { len - 1 - done };
+            let x = x.get(i * size_of::<A>()..(i + 1) * size_of::<A>());
+            let y = y.get(i * size_of::<O>()..(i + 1) * size_of::<O>());
+            store(y.ok_or(Fault)?, f(load(x.ok_or(Fault)?)));
+        }
+        Ok(())
     }
 
     /// Computes each element of the output from one of each of two inputs, which the walks lead
