@@ -29,7 +29,7 @@ impl Strides {
         offsets.fold(1, u64::saturating_add)
     }
 
-    fn inner(&self) -> (usize, usize) {
+    pub(super) fn inner(&self) -> (usize, usize) {
         let [.., dim] = self.dims;
         let [.., stride] = self.strides;
         (dim as usize, stride as usize)
@@ -38,7 +38,7 @@ impl Strides {
 
 /// Calls `row` for every index of the outer dimensions, with the offset in each other tensor.
 #[inline(always)]
-fn for_each_row<const N: usize>(
+pub(super) fn for_each_row<const N: usize>(
     walks: [&Strides; N],
     mut row: impl FnMut([usize; N]) -> Option<()>,
 ) -> Option<()> {

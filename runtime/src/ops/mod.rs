@@ -4,32 +4,54 @@
 //! check makes total. To add one: write its file, add its row to the table below, and lower to it
 //! in the compiler.
 
+mod by_size;
 mod concat;
 mod conv;
+mod conv_transpose;
 mod depthwise;
 mod elementwise;
 mod fully_connected;
+mod gather;
+mod layer_norm;
+mod local_response;
 mod lookup;
+mod mat_mul;
 mod memory;
+mod one_hot;
 mod pad;
 mod pool;
 mod quantize;
+mod recurrent;
+mod resample;
+mod scatter;
 mod softmax;
+mod top_k;
 mod transpose;
 mod unary;
 
-pub use crate::kernels::{Strides, Window};
+pub use crate::kernels::{Activation, IndexSteps, MatMulShape, Strides, Window};
 pub use concat::ConcatParams;
 pub use conv::{ConvF32Params, ConvI8Params};
+pub use conv_transpose::ConvTransposeF32Params;
 pub use depthwise::{DepthwiseF32Params, DepthwiseI8Params};
 pub use elementwise::{BinaryF32Params, BinaryI8Params};
 pub use fully_connected::{FullyConnectedF32Params, FullyConnectedI8Params};
+pub use gather::{GatherParams, IndexedElementsParams, IndexedSlicesParams};
+pub use layer_norm::LayerNormF32Params;
+pub use local_response::LocalResponseF32Params;
 pub use lookup::LookupParams;
+pub use mat_mul::{MatMulF32Params, MatMulI8Params};
 pub use memory::{Check, Memory};
+pub use one_hot::OneHotParams;
 pub use pad::PadParams;
-pub use pool::{AveragePoolF32Params, AveragePoolI8Params, MaxPoolParams};
+pub use pool::{
+    AveragePoolF32Params, AveragePoolI8Params, LpPoolF32Params, MaxPoolIndicesParams, MaxPoolParams,
+};
 pub use quantize::AffineParams;
+pub use recurrent::{GruParams, LstmParams, RecurrentParams, RnnParams};
+pub use resample::ResampleF32Params;
 pub use softmax::{SoftmaxF32Params, SoftmaxI8Params};
+pub use top_k::TopKParams;
 pub use transpose::TransposeParams;
 pub use unary::ClampParams;
 
@@ -194,4 +216,22 @@ operators! {
     23 => transpose::Transpose,
     24 => concat::Concat,
     25 => pad::Pad,
+    60 => recurrent::Lstm,
+    61 => recurrent::Gru,
+    62 => recurrent::Rnn,
+    63 => conv_transpose::ConvTransposeF32,
+    64 => resample::ResampleF32,
+    65 => layer_norm::LayerNormF32,
+    66 => mat_mul::MatMulF32,
+    67 => mat_mul::MatMulI8,
+    68 => gather::Gather,
+    69 => gather::GatherElements,
+    70 => gather::GatherND,
+    71 => scatter::ScatterElements,
+    72 => scatter::ScatterND,
+    73 => one_hot::OneHot,
+    74 => top_k::TopK,
+    75 => pool::MaxPoolIndices,
+    76 => pool::LpPoolF32,
+    77 => local_response::LocalResponseF32,
 }

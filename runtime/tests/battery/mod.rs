@@ -6,14 +6,20 @@
 //! `Model` and `Session`: a kernel that these may choose is a kernel that the battery tests.
 
 mod conv;
+mod conv_transpose;
 mod elementwise;
 mod fully_connected;
 mod geometry;
+mod indexed;
 mod lookup;
 mod movement;
+mod normalization;
 mod oracle;
 mod pool;
+mod product;
 mod quantize;
+mod recurrent;
+mod resample;
 mod softmax;
 mod unary;
 mod walk;
@@ -73,6 +79,24 @@ battery! {
     Transpose: 1000 x movement::transpose,
     Concat: 1000 x movement::concat,
     Pad: 1000 x movement::pad,
+    Lstm: 400 x recurrent::lstm,
+    Gru: 400 x recurrent::gru,
+    Rnn: 400 x recurrent::rnn,
+    ConvTransposeF32: 400 x conv_transpose::float,
+    ResampleF32: 400 x resample::float,
+    LayerNormF32: 400 x normalization::layer,
+    MatMulF32: 600 x product::float,
+    MatMulI8: 600 x product::int8,
+    Gather: 600 x indexed::gather,
+    GatherElements: 600 x indexed::gather_elements,
+    GatherND: 600 x indexed::gather_nd,
+    ScatterElements: 800 x indexed::scatter_elements,
+    ScatterND: 800 x indexed::scatter_nd,
+    OneHot: 400 x indexed::one_hot,
+    TopK: 400 x indexed::top_k,
+    MaxPoolIndices: 400 x pool::max_indices,
+    LpPoolF32: 400 x pool::norm,
+    LocalResponseF32: 300 x normalization::local_response,
 }
 
 fn check_many(cases: u64, draw: Draw) {
