@@ -58,7 +58,8 @@ impl Xorshift32 {
     }
 }
 
-/// Fills an input with golden values: for integers any byte, for floats an even spread over the
+/// Fills an input with golden values: for integers of 8 and 16 bits any, for larger ones 0 to 255,
+/// for floats an even spread over the
 /// port's range, in steps that are exact in f32.
 pub fn fill_golden_input(random: &mut Xorshift32, port: &Port, tensor: &Tensor, bytes: &mut [u8]) {
     match tensor.dtype {
@@ -67,9 +68,24 @@ pub fn fill_golden_input(random: &mut Xorshift32, port: &Port, tensor: &Tensor, 
                 *byte = (random.next_u32() >> 24) as u8;
             }
         }
+        DataType::Bool => {
+            for byte in bytes {
+                *byte = (random.next_u32() >> 31) as u8;
+            }
+        }
+        DataType::I16 | DataType::U16 => {
+            for half in bytes.as_chunks_mut::<2>().0 {
+                *half = ((random.next_u32() >> 16) as u16).to_le_bytes();
+            }
+        }
         DataType::I32 => {
             for word in bytes.as_chunks_mut::<4>().0 {
                 *word = (random.next_u32() >> 24).to_le_bytes();
+            }
+        }
+        DataType::I64 => {
+            for long in bytes.as_chunks_mut::<8>().0 {
+                *long = u64::from(random.next_u32() >> 24).to_le_bytes();
             }
         }
         DataType::F32 => {

@@ -88,7 +88,7 @@ impl<'m, S: OperatorSet> Model<'m, S> {
                     Storage::Arena => self.arena_bytes(),
                     Storage::Data => self.data().len(),
                 };
-                let aligned = (tensor.offset as usize).is_multiple_of(tensor.dtype.bytes());
+                let aligned = (tensor.offset as usize).is_multiple_of(tensor.dtype.alignment());
                 if !aligned || tensor.range().end > room {
                     return Err(Rule::Placement);
                 }

@@ -25,7 +25,8 @@ macro_rules! element {
         }
     )*};
 }
-element!(i8 => I8, u8 => U8, i32 => I32, f32 => F32);
+// An int64 is aligned to 4 only, so there is no slice of them; nor of bool, as any byte is one.
+element!(i8 => I8, u8 => U8, i16 => I16, u16 => U16, i32 => I32, f32 => F32);
 
 /// A model and the memory that it runs in.
 ///

@@ -29,10 +29,16 @@ pub enum Elements {
     I8(Vec<i8>),
     /// uint8.
     U8(Vec<u8>),
+    /// int16.
+    I16(Vec<i16>),
+    /// uint16.
+    U16(Vec<u16>),
     /// int32.
     I32(Vec<i32>),
-    /// int64: labels.
+    /// int64.
     I64(Vec<i64>),
+    /// bool.
+    Bool(Vec<bool>),
 }
 
 impl Elements {
@@ -42,8 +48,11 @@ impl Elements {
             Self::F32(_) => "float32",
             Self::I8(_) => "int8",
             Self::U8(_) => "uint8",
+            Self::I16(_) => "int16",
+            Self::U16(_) => "uint16",
             Self::I32(_) => "int32",
             Self::I64(_) => "int64",
+            Self::Bool(_) => "bool",
         }
     }
 
@@ -55,6 +64,9 @@ impl Elements {
             Self::U8(v) => v.len(),
             Self::I32(v) => v.len(),
             Self::I64(v) => v.len(),
+            Self::I16(v) => v.len(),
+            Self::U16(v) => v.len(),
+            Self::Bool(v) => v.len(),
         }
     }
 
@@ -71,6 +83,9 @@ impl Elements {
             Self::U8(v) => v.clone(),
             Self::I32(v) => v.iter().flat_map(|v| v.to_le_bytes()).collect(),
             Self::I64(v) => v.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::I16(v) => v.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::U16(v) => v.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::Bool(v) => v.iter().map(|&v| u8::from(v)).collect(),
         }
     }
 
@@ -82,17 +97,27 @@ impl Elements {
             Self::U8(v) => v.iter().map(|&v| f64::from(v)).collect(),
             Self::I32(v) => v.iter().map(|&v| f64::from(v)).collect(),
             Self::I64(v) => v.iter().map(|&v| v as f64).collect(),
+            Self::I16(v) => v.iter().map(|&v| f64::from(v)).collect(),
+            Self::U16(v) => v.iter().map(|&v| f64::from(v)).collect(),
+            Self::Bool(v) => v.iter().map(|&v| f64::from(u8::from(v))).collect(),
         }
     }
 
     /// Elements from the runtime's bytes.
     pub fn from_bytes(dtype: DataType, bytes: &[u8]) -> Self {
-        let words = bytes.as_chunks::<4>().0;
+        fn read<T, const N: usize>(bytes: &[u8], read: fn([u8; N]) -> T) -> Vec<T> {
+            let elements = bytes.as_chunks::<N>().0;
+            elements.iter().map(|&element| read(element)).collect()
+        }
         match dtype {
-            DataType::F32 => Self::F32(words.iter().map(|w| f32::from_le_bytes(*w)).collect()),
-            DataType::I32 => Self::I32(words.iter().map(|w| i32::from_le_bytes(*w)).collect()),
-            DataType::I8 => Self::I8(bytes.iter().map(|b| b.cast_signed()).collect()),
+            DataType::F32 => Self::F32(read(bytes, f32::from_le_bytes)),
+            DataType::I8 => Self::I8(read(bytes, i8::from_le_bytes)),
             DataType::U8 => Self::U8(bytes.to_vec()),
+            DataType::I16 => Self::I16(read(bytes, i16::from_le_bytes)),
+            DataType::U16 => Self::U16(read(bytes, u16::from_le_bytes)),
+            DataType::I32 => Self::I32(read(bytes, i32::from_le_bytes)),
+            DataType::I64 => Self::I64(read(bytes, i64::from_le_bytes)),
+            DataType::Bool => Self::Bool(read(bytes, |[byte]: [u8; 1]| byte != 0)),
         }
     }
 
@@ -103,6 +128,9 @@ impl Elements {
             Self::U8(v) => Self::U8(v[range].to_vec()),
             Self::I32(v) => Self::I32(v[range].to_vec()),
             Self::I64(v) => Self::I64(v[range].to_vec()),
+            Self::I16(v) => Self::I16(v[range].to_vec()),
+            Self::U16(v) => Self::U16(v[range].to_vec()),
+            Self::Bool(v) => Self::Bool(v[range].to_vec()),
         }
     }
 }
@@ -163,6 +191,9 @@ fn read_npy<R: Read>(npy: NpyFile<R>) -> Result<Array> {
         (TypeChar::Float, 4) => Elements::F32(npy.into_vec()?),
         (TypeChar::Int, 1) => Elements::I8(npy.into_vec()?),
         (TypeChar::Uint, 1) => Elements::U8(npy.into_vec()?),
+        (TypeChar::Int, 2) => Elements::I16(npy.into_vec()?),
+        (TypeChar::Uint, 2) => Elements::U16(npy.into_vec()?),
+        (TypeChar::Bool, _) => Elements::Bool(npy.into_vec()?),
         (TypeChar::Int, 4) => Elements::I32(npy.into_vec()?),
         (TypeChar::Int, 8) => Elements::I64(npy.into_vec()?),
         (TypeChar::Float, 2) => {
@@ -171,7 +202,7 @@ fn read_npy<R: Read>(npy: NpyFile<R>) -> Result<Array> {
             Elements::F32(half.into_iter().map(half::f16::to_f32).collect())
         }
         _ => bail!(
-            "type {dtype} is not supported; float32, float16, int8, uint8, int32 and int64 are: convert it with .astype"
+            "type {dtype} is not supported; float32, float16, int8, uint8, int16, uint16, int32, int64 and bool are: convert it with .astype"
         ),
     };
     let wanted = shape.iter().product::<usize>();
@@ -198,6 +229,9 @@ pub fn write_arrays(path: &Path, arrays: &[(String, Array)]) -> Result<()> {
                 Elements::U8(v) => append(&mut archive, name, &array.shape, v)?,
                 Elements::I32(v) => append(&mut archive, name, &array.shape, v)?,
                 Elements::I64(v) => append(&mut archive, name, &array.shape, v)?,
+                Elements::I16(v) => append(&mut archive, name, &array.shape, v)?,
+                Elements::U16(v) => append(&mut archive, name, &array.shape, v)?,
+                Elements::Bool(v) => append(&mut archive, name, &array.shape, v)?,
             }
         }
         Ok(())
@@ -456,27 +490,16 @@ fn samples_from_folder(path: &Path, slots: &[Slot], side: Side) -> Result<Sample
 }
 
 fn read_tensor(file: &Path) -> Result<Array> {
-    array_from_constant(&crate::import::constant_from_bytes(&std::fs::read(file)?)?)
+    let constant = crate::import::constant_from_bytes(&std::fs::read(file)?)?;
+    Ok(array_from_constant(&constant))
 }
 
 /// The array of a constant.
-///
-/// # Errors
-///
-/// When it is of bool, which no input or output is.
-pub fn array_from_constant(constant: &Constant) -> Result<Array> {
-    let elements = match constant {
-        Constant::F32(a) => Elements::F32(a.iter().copied().collect()),
-        Constant::I8(a) => Elements::I8(a.iter().copied().collect()),
-        Constant::U8(a) => Elements::U8(a.iter().copied().collect()),
-        Constant::I32(a) => Elements::I32(a.iter().copied().collect()),
-        Constant::I64(a) => Elements::I64(a.iter().copied().collect()),
-        Constant::Bool(_) => bail!("bool tensors are not supported"),
-    };
-    Ok(Array {
+pub fn array_from_constant(constant: &Constant) -> Array {
+    Array {
         shape: constant.shape().to_vec(),
-        elements,
-    })
+        elements: Elements::from_bytes(constant.dtype().stored(), &constant.to_bytes()),
+    }
 }
 
 /// Reads class labels: an `.npy`, array `y` or `labels` of an `.npz`, or text with one integer a
@@ -500,7 +523,13 @@ pub fn read_labels(path: &Path) -> Result<Vec<i64>> {
             Elements::U8(v) => Ok(v.iter().map(|&v| v.into()).collect()),
             Elements::I32(v) => Ok(v.iter().map(|&v| v.into()).collect()),
             Elements::I64(v) => Ok(v.clone()),
-            Elements::F32(_) => bail!("{}: labels are float32; integers are accepted", place()),
+            Elements::I16(v) => Ok(v.iter().map(|&v| v.into()).collect()),
+            Elements::U16(v) => Ok(v.iter().map(|&v| v.into()).collect()),
+            other => bail!(
+                "{}: labels are {}; integers are accepted",
+                place(),
+                other.type_name()
+            ),
         };
     }
     let text = std::fs::read_to_string(path).with_context(place)?;

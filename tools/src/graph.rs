@@ -1,7 +1,7 @@
 //! The compiler's own graph: ONNX's meaning and ONNX's axis order, shapes known, constants as
 //! arrays. Passes change it; [`crate::compiler`] turns it into an artifact.
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, IxDyn};
 
 /// Element type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,11 +12,15 @@ pub enum DataType {
     I8,
     /// Unsigned 8-bit integer.
     U8,
+    /// Signed 16-bit integer.
+    I16,
+    /// Unsigned 16-bit integer.
+    U16,
     /// Signed 32-bit integer.
     I32,
-    /// Signed 64-bit integer: shapes and axes, constants only.
+    /// Signed 64-bit integer: shapes, axes and indices.
     I64,
-    /// Boolean: constants only.
+    /// Boolean.
     Bool,
 }
 
@@ -27,10 +31,32 @@ impl DataType {
             Self::F32 => "float32",
             Self::I8 => "int8",
             Self::U8 => "uint8",
+            Self::I16 => "int16",
+            Self::U16 => "uint16",
             Self::I32 => "int32",
             Self::I64 => "int64",
             Self::Bool => "bool",
         }
+    }
+
+    /// The type as the artifact has it.
+    pub fn stored(self) -> niwaki::artifact::DataType {
+        use niwaki::artifact::DataType as Stored;
+        match self {
+            Self::F32 => Stored::F32,
+            Self::I8 => Stored::I8,
+            Self::U8 => Stored::U8,
+            Self::I16 => Stored::I16,
+            Self::U16 => Stored::U16,
+            Self::I32 => Stored::I32,
+            Self::I64 => Stored::I64,
+            Self::Bool => Stored::Bool,
+        }
+    }
+
+    /// True for all but float32 and bool.
+    pub fn is_integer(self) -> bool {
+        !matches!(self, Self::F32 | Self::Bool)
     }
 }
 
@@ -43,6 +69,10 @@ pub enum Constant {
     I8(ArrayD<i8>),
     /// uint8.
     U8(ArrayD<u8>),
+    /// int16.
+    I16(ArrayD<i16>),
+    /// uint16.
+    U16(ArrayD<u16>),
     /// int32.
     I32(ArrayD<i32>),
     /// int64.
@@ -59,6 +89,8 @@ macro_rules! with_array {
             $crate::graph::Constant::F32($array) => $body,
             $crate::graph::Constant::I8($array) => $body,
             $crate::graph::Constant::U8($array) => $body,
+            $crate::graph::Constant::I16($array) => $body,
+            $crate::graph::Constant::U16($array) => $body,
             $crate::graph::Constant::I32($array) => $body,
             $crate::graph::Constant::I64($array) => $body,
             $crate::graph::Constant::Bool($array) => $body,
@@ -74,6 +106,8 @@ macro_rules! map_array {
             $crate::graph::Constant::F32($array) => $crate::graph::Constant::F32($body),
             $crate::graph::Constant::I8($array) => $crate::graph::Constant::I8($body),
             $crate::graph::Constant::U8($array) => $crate::graph::Constant::U8($body),
+            $crate::graph::Constant::I16($array) => $crate::graph::Constant::I16($body),
+            $crate::graph::Constant::U16($array) => $crate::graph::Constant::U16($body),
             $crate::graph::Constant::I32($array) => $crate::graph::Constant::I32($body),
             $crate::graph::Constant::I64($array) => $crate::graph::Constant::I64($body),
             $crate::graph::Constant::Bool($array) => $crate::graph::Constant::Bool($body),
@@ -93,9 +127,59 @@ impl Constant {
             Self::F32(_) => DataType::F32,
             Self::I8(_) => DataType::I8,
             Self::U8(_) => DataType::U8,
+            Self::I16(_) => DataType::I16,
+            Self::U16(_) => DataType::U16,
             Self::I32(_) => DataType::I32,
             Self::I64(_) => DataType::I64,
             Self::Bool(_) => DataType::Bool,
+        }
+    }
+
+    /// The elements of a tensor of that type and shape, as the runtime keeps them.
+    ///
+    /// # Errors
+    ///
+    /// When there are more or fewer bytes than the shape needs.
+    pub fn from_bytes(
+        dtype: DataType,
+        shape: &[usize],
+        bytes: &[u8],
+    ) -> Result<Self, ndarray::ShapeError> {
+        fn array<T, const N: usize>(
+            shape: &[usize],
+            bytes: &[u8],
+            read: fn([u8; N]) -> T,
+        ) -> Result<ArrayD<T>, ndarray::ShapeError> {
+            let elements = bytes
+                .as_chunks::<N>()
+                .0
+                .iter()
+                .map(|&element| read(element));
+            ArrayD::from_shape_vec(IxDyn(shape), elements.collect())
+        }
+        Ok(match dtype {
+            DataType::F32 => Self::F32(array(shape, bytes, f32::from_le_bytes)?),
+            DataType::I8 => Self::I8(array(shape, bytes, i8::from_le_bytes)?),
+            DataType::U8 => Self::U8(array(shape, bytes, u8::from_le_bytes)?),
+            DataType::I16 => Self::I16(array(shape, bytes, i16::from_le_bytes)?),
+            DataType::U16 => Self::U16(array(shape, bytes, u16::from_le_bytes)?),
+            DataType::I32 => Self::I32(array(shape, bytes, i32::from_le_bytes)?),
+            DataType::I64 => Self::I64(array(shape, bytes, i64::from_le_bytes)?),
+            DataType::Bool => Self::Bool(array(shape, bytes, |[byte]: [u8; 1]| byte != 0)?),
+        })
+    }
+
+    /// The elements as the runtime keeps them.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::F32(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::I8(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::U8(a) => a.iter().copied().collect(),
+            Self::I16(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::U16(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::I32(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::I64(a) => a.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::Bool(a) => a.iter().map(|&v| u8::from(v)).collect(),
         }
     }
 
@@ -112,6 +196,8 @@ impl Constant {
         match self {
             Self::I8(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
             Self::U8(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
+            Self::I16(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
+            Self::U16(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
             Self::I32(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
             Self::I64(a) => Some(a.iter().copied().collect()),
             Self::Bool(a) => Some(a.iter().map(|&v| i64::from(v)).collect()),
@@ -253,12 +339,31 @@ pub enum Op {
         /// Elements behind each axis.
         after: Vec<usize>,
         /// The padding, in the element type's own unit.
-        value: f32,
+        value: f64,
     },
     /// QuantizeLinear.
     Quantize(Quantization),
     /// DequantizeLinear.
     Dequantize(Quantization),
+}
+
+impl Op {
+    /// The element type of the output, given that of input 0.
+    pub fn output_type(&self, input: DataType) -> DataType {
+        match self {
+            Self::Quantize(q) => q.dtype,
+            Self::Dequantize(_) => DataType::F32,
+            _ => input,
+        }
+    }
+
+    /// Moves elements and computes nothing, whatever their type.
+    pub fn moves(&self) -> bool {
+        matches!(
+            self,
+            Self::Reshape | Self::Transpose { .. } | Self::Concat { .. } | Self::Pad { .. }
+        )
+    }
 }
 
 /// One operation.

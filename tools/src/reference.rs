@@ -24,7 +24,7 @@ pub fn run_tract(path: &Path, dimensions: &Dimensions, samples: &Samples) -> Res
         .with_context(place)?;
     for (i, &id) in graph.inputs.iter().enumerate() {
         let value = &graph.values[id];
-        let fact = InferenceFact::dt_shape(tract_type(value.dtype)?, &value.shape);
+        let fact = InferenceFact::dt_shape(tract_type(value.dtype), &value.shape);
         model
             .set_input_fact(i, fact)
             .map_err(flat)
@@ -60,14 +60,17 @@ fn flat(error: impl std::fmt::Display) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }
 
-fn tract_type(dtype: GraphType) -> Result<DatumType> {
-    Ok(match dtype {
+fn tract_type(dtype: GraphType) -> DatumType {
+    match dtype {
         GraphType::F32 => f32::datum_type(),
         GraphType::I8 => i8::datum_type(),
         GraphType::U8 => u8::datum_type(),
+        GraphType::I16 => i16::datum_type(),
+        GraphType::U16 => u16::datum_type(),
         GraphType::I32 => i32::datum_type(),
-        other => bail!("{} is not supported as an input", other.name()),
-    })
+        GraphType::I64 => i64::datum_type(),
+        GraphType::Bool => bool::datum_type(),
+    }
 }
 
 fn tensor(elements: &Elements, shape: &[usize]) -> Result<Tensor> {
@@ -77,6 +80,9 @@ fn tensor(elements: &Elements, shape: &[usize]) -> Result<Tensor> {
         Elements::U8(v) => Tensor::from_shape(shape, v),
         Elements::I32(v) => Tensor::from_shape(shape, v),
         Elements::I64(v) => Tensor::from_shape(shape, v),
+        Elements::I16(v) => Tensor::from_shape(shape, v),
+        Elements::U16(v) => Tensor::from_shape(shape, v),
+        Elements::Bool(v) => Tensor::from_shape(shape, v),
     };
     tensor.map_err(flat)
 }
@@ -88,28 +94,24 @@ fn elements(tensor: &Tensor) -> Result<Elements> {
         DatumType::F32 => niwaki::artifact::DataType::F32,
         DatumType::I8 => niwaki::artifact::DataType::I8,
         DatumType::U8 => niwaki::artifact::DataType::U8,
+        DatumType::I16 => niwaki::artifact::DataType::I16,
+        DatumType::U16 => niwaki::artifact::DataType::U16,
         DatumType::I32 => niwaki::artifact::DataType::I32,
+        DatumType::I64 => niwaki::artifact::DataType::I64,
+        DatumType::Bool => niwaki::artifact::DataType::Bool,
         other => bail!("tract gives an output of type {other:?}, which is not supported"),
     };
     Ok(Elements::from_bytes(dtype, bytes))
 }
 
 /// Inputs of an ONNX model as slots for data.
-///
-/// # Errors
-///
-/// When an input's type is not supported.
-pub fn input_slots(graph: &Graph) -> Result<Vec<Slot>> {
-    graph
-        .inputs
-        .iter()
-        .map(|&id| {
-            let value = &graph.values[id];
-            Ok(Slot {
-                name: value.name.clone(),
-                dtype: crate::compiler::stored_type(value.dtype)?,
-                shape: value.shape.clone(),
-            })
+pub fn input_slots(graph: &Graph) -> Vec<Slot> {
+    let inputs = graph.inputs.iter().map(|&id| &graph.values[id]);
+    inputs
+        .map(|value| Slot {
+            name: value.name.clone(),
+            dtype: value.dtype.stored(),
+            shape: value.shape.clone(),
         })
         .collect()
 }

@@ -11,19 +11,40 @@ pub enum DataType {
     I8 = 1,
     /// Unsigned 8-bit integer.
     U8 = 2,
+    /// Signed 16-bit integer.
+    I16 = 3,
     /// Signed 32-bit integer.
     I32 = 4,
     /// IEEE-754 binary32.
     F32 = 5,
+    /// Unsigned 16-bit integer.
+    U16 = 6,
+    /// Signed 64-bit integer.
+    I64 = 7,
+    /// A byte: 0 is false, 1 is true. Operators take any other byte for true as well.
+    Bool = 8,
 }
 
 impl DataType {
     /// Size of one element in bytes.
     pub fn bytes(self) -> usize {
         match self {
-            Self::I8 | Self::U8 => 1,
+            Self::I8 | Self::U8 | Self::Bool => 1,
+            Self::I16 | Self::U16 => 2,
             Self::I32 | Self::F32 => 4,
+            Self::I64 => 8,
         }
+    }
+
+    /// What the offset of a tensor is a multiple of: the element's size, but 4 for int64, as
+    /// arenas are aligned to no more.
+    pub fn alignment(self) -> usize {
+        self.bytes().min(crate::ALIGNMENT)
+    }
+
+    /// True for all but float32; a bool is the integer 0 or 1.
+    pub fn is_integer(self) -> bool {
+        self != Self::F32
     }
 
     /// The name that NumPy and Rust users know.
@@ -31,15 +52,28 @@ impl DataType {
         match self {
             Self::I8 => "int8",
             Self::U8 => "uint8",
+            Self::I16 => "int16",
             Self::I32 => "int32",
             Self::F32 => "float32",
+            Self::U16 => "uint16",
+            Self::I64 => "int64",
+            Self::Bool => "bool",
         }
     }
 
     fn from_code(code: u8) -> Option<Self> {
-        [Self::I8, Self::U8, Self::I32, Self::F32]
-            .into_iter()
-            .find(|&t| t as u8 == code)
+        [
+            Self::I8,
+            Self::U8,
+            Self::I16,
+            Self::I32,
+            Self::F32,
+            Self::U16,
+            Self::I64,
+            Self::Bool,
+        ]
+        .into_iter()
+        .find(|&t| t as u8 == code)
     }
 }
 

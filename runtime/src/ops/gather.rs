@@ -3,8 +3,7 @@
 //! Indices are data. Negative ones count from the end; one that is out of range reads the nearest
 //! element.
 
-use super::by_size::by_size;
-use super::{Check, Memory, Operator};
+use super::{Check, Memory, Operator, by_size};
 use crate::MAX_RANK;
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};

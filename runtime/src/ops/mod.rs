@@ -4,7 +4,6 @@
 //! check makes total. To add one: write its file, add its row to the table below, and lower to it
 //! in the compiler.
 
-mod by_size;
 mod concat;
 mod conv;
 mod conv_transpose;
@@ -28,6 +27,32 @@ mod softmax;
 mod top_k;
 mod transpose;
 mod unary;
+
+/// Runs the same code for elements of any type, as `$t` of the same size: what only moves them
+/// needs no more. An int64 is two words, because the arena is aligned to 4.
+macro_rules! by_size {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype.bytes() {
+            1 => {
+                type $t = u8;
+                $body
+            }
+            2 => {
+                type $t = u16;
+                $body
+            }
+            4 => {
+                type $t = u32;
+                $body
+            }
+            _ => {
+                type $t = [u32; 2];
+                $body
+            }
+        }
+    };
+}
+use by_size;
 
 pub use crate::kernels::{Activation, IndexSteps, MatMulShape, Strides, Window};
 pub use concat::ConcatParams;

@@ -1,7 +1,6 @@
 //! OneHot.
 
-use super::by_size::by_size;
-use super::{Check, Memory, Operator};
+use super::{Check, Memory, Operator, by_size};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, volume};

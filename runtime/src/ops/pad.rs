@@ -1,7 +1,7 @@
 //! Pad with a constant.
 
-use super::{Check, Memory, Operator};
-use crate::artifact::{DataType, record};
+use super::{Check, Memory, Operator, by_size};
+use crate::artifact::record;
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, Strides};
 
@@ -12,7 +12,8 @@ record! {
         pub walk: Strides,
         /// Element of the output where the input's first one goes.
         pub start: u32,
-        /// The padding: an f32's bits, or an integer in the low byte.
+        /// The padding: an f32's bits, or an integer: its low bytes for types of less than 32 bits,
+        /// with its sign continued for int64.
         pub value: u32,
     }
 }
@@ -36,17 +37,40 @@ impl Operator for Pad {
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &PadParams) -> Result<(), Fault> {
-        match memory.input_tensor(0)?.dtype {
-            DataType::I8 | DataType::U8 => {
-                let (x, y) = memory.unary::<u8, u8>(0)?;
-                y.fill(p.value as u8);
-                kernels::scatter(&p.walk, p.start, x, y).ok_or(Fault)
-            }
-            DataType::I32 | DataType::F32 => {
-                let (x, y) = memory.unary::<u32, u32>(0)?;
-                y.fill(p.value);
-                kernels::scatter(&p.walk, p.start, x, y).ok_or(Fault)
-            }
-        }
+        by_size!(memory.input_tensor(0)?.dtype, T => {
+            let (x, y) = memory.unary::<T, T>(0)?;
+            y.fill(T::filled(p.value));
+            kernels::scatter(&p.walk, p.start, x, y).ok_or(Fault)
+        })
+    }
+}
+
+/// An element made from the word that stands for it in the parameters.
+trait Filled {
+    fn filled(word: u32) -> Self;
+}
+
+impl Filled for u8 {
+    fn filled(word: u32) -> Self {
+        word as Self
+    }
+}
+
+impl Filled for u16 {
+    fn filled(word: u32) -> Self {
+        word as Self
+    }
+}
+
+impl Filled for u32 {
+    fn filled(word: u32) -> Self {
+        word
+    }
+}
+
+impl Filled for [u32; 2] {
+    fn filled(word: u32) -> Self {
+        // The sign goes on through the high word.
+        [word, (word.cast_signed() >> 31).cast_unsigned()]
     }
 }

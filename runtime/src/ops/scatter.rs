@@ -3,8 +3,7 @@
 //! Indices are data. Negative ones count from the end; an update whose index is out of range is
 //! left out. Updates of one place come in the order of the indices.
 
-use super::by_size::by_size;
-use super::{Check, IndexedElementsParams, IndexedSlicesParams, Memory, Operator};
+use super::{Check, IndexedElementsParams, IndexedSlicesParams, Memory, Operator, by_size};
 use crate::artifact::DataType;
 use crate::error::{Fault, Rule};
 use crate::kernels;

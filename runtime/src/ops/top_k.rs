@@ -52,7 +52,7 @@ impl Operator for TopK {
     fn check(check: &Check<'_>, p: &TopKParams) -> Result<(), Rule> {
         check.arity(1)?;
         let dtype = check.input(0)?.dtype;
-        if !matches!(dtype, DataType::I8 | DataType::I32 | DataType::F32) {
+        if dtype == DataType::Bool {
             return Err(Rule::DataType);
         }
         check.expect_input(0, dtype, volume(&[p.outer, p.axis, p.inner])?)?;
@@ -63,8 +63,15 @@ impl Operator for TopK {
     fn run(memory: &mut Memory<'_, '_>, p: &TopKParams) -> Result<(), Fault> {
         match memory.input_tensor(0)?.dtype {
             DataType::F32 => run_on(memory, p, float_key),
+            DataType::I8 => run_on::<i8>(memory, p, i64::from),
+            DataType::U8 => run_on::<u8>(memory, p, i64::from),
+            DataType::I16 => run_on::<i16>(memory, p, i64::from),
+            DataType::U16 => run_on::<u16>(memory, p, i64::from),
             DataType::I32 => run_on::<i32>(memory, p, i64::from),
-            _ => run_on::<i8>(memory, p, i64::from),
+            DataType::I64 => run_on::<[u32; 2]>(memory, p, |[low, high]| {
+                i64::from(high.cast_signed()) << 32 | i64::from(low)
+            }),
+            DataType::Bool => Err(Fault),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Transpose, where the compiler found no way to leave the bytes where they are; also a copy.
 
-use super::{Check, Memory, Operator};
+use super::{Check, Memory, Operator, by_size};
 use crate::artifact::record;
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, Strides};
@@ -29,12 +29,9 @@ impl Operator for Transpose {
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &TransposeParams) -> Result<(), Fault> {
-        if memory.input_tensor(0)?.dtype.bytes() == 1 {
-            let (x, y) = memory.unary::<u8, u8>(0)?;
+        by_size!(memory.input_tensor(0)?.dtype, T => {
+            let (x, y) = memory.unary::<T, T>(0)?;
             kernels::gather(&p.walk, x, y).ok_or(Fault)
-        } else {
-            let (x, y) = memory.unary::<u32, u32>(0)?;
-            kernels::gather(&p.walk, x, y).ok_or(Fault)
-        }
+        })
     }
 }

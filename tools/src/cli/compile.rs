@@ -91,7 +91,7 @@ impl Compile {
         let calibration = match &self.calibrate {
             None => None,
             Some(path) => {
-                let slots = reference::input_slots(&imported.graph)?;
+                let slots = reference::input_slots(&imported.graph);
                 Some(data::read_samples(path, &slots, data::Side::Input)?)
             }
         };

@@ -65,7 +65,7 @@ impl Validate {
         let (mut samples, mut expected) = if is_model {
             let dimensions = self.dim.iter().cloned().collect();
             let imported = import::import(&self.reference, &dimensions)?;
-            let slots = reference::input_slots(&imported.graph)?;
+            let slots = reference::input_slots(&imported.graph);
             let (samples, mut originals) = self.read_data(&artifact, &slots)?;
             originals.samples.truncate(self.limit.unwrap_or(usize::MAX));
             (

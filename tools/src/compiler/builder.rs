@@ -18,7 +18,7 @@ use niwaki::ops::{
     Registered, SoftmaxF32Params, SoftmaxI8Params, Strides, TransposeParams, Window,
 };
 
-use crate::graph::{ValueId, WindowAttributes};
+use crate::graph::{Constant, ValueId, WindowAttributes};
 
 /// A tensor of the artifact.
 #[derive(Clone, Debug)]
@@ -225,6 +225,12 @@ impl Builder {
     pub fn constant_i8(&mut self, label: Label, array: &ArrayD<i8>) -> View {
         let offset = self.store_i8(array.iter().copied()).offset;
         self.constant(label, DataType::I8, array.shape(), offset)
+    }
+
+    /// Adds a constant tensor of any type, as it is.
+    pub fn constant_of(&mut self, label: Label, constant: &Constant) -> View {
+        let offset = self.store_bytes(constant.to_bytes());
+        self.constant(label, constant.dtype().stored(), constant.shape(), offset)
     }
 
     fn constant(&mut self, label: Label, dtype: DataType, shape: &[usize], offset: u32) -> View {

@@ -72,7 +72,13 @@ fn golden_digests(artifact: &[u32]) -> Result<Vec<u64>> {
     Ok(digests)
 }
 
-fn serialise(
+/// Serialises the artifact with these digests of its golden vector; with none, it has no such
+/// vector.
+///
+/// # Errors
+///
+/// When it exceeds a limit of the format.
+pub fn serialise(
     selected: &Selected,
     plan: &Plan,
     extras: &Extras,

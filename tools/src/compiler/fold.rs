@@ -2,14 +2,25 @@
 //! convolution or matrix product before them takes in.
 
 use ndarray::{ArrayD, Axis, IxDyn};
+use niwaki::{Model, Session};
 
-use crate::graph::{Constant, Graph, Op, ValueId};
+use super::{emit, plan, select};
+use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
 use crate::map_array;
 
 /// The result of an operation whose inputs are all constant; `None` where one is not, or where
-/// the operation is not one that models apply to constants. Dequantised weights stay as they
-/// are: their integers and scales are needed later.
-pub fn evaluate(graph: &Graph, op: &Op, inputs: &[ValueId], shape: &[usize]) -> Option<Constant> {
+/// the operation has to stay. Dequantised weights stay as they are: their integers and scales are
+/// needed later.
+///
+/// Everything but changes of shape is computed by the runtime itself, so that a constant has the
+/// bits that a run would give.
+pub fn evaluate(
+    graph: &Graph,
+    op: &Op,
+    inputs: &[ValueId],
+    dtype: DataType,
+    shape: &[usize],
+) -> Option<Constant> {
     let constants: Vec<&Constant> = inputs
         .iter()
         .map(|&id| graph.constant(id))
@@ -23,25 +34,50 @@ pub fn evaluate(graph: &Graph, op: &Op, inputs: &[ValueId], shape: &[usize]) -> 
         Op::Transpose { perm } => Some(
             map_array!(first, a => a.clone().permuted_axes(IxDyn(perm)).as_standard_layout().into_owned()),
         ),
-        Op::Concat { axis } => {
-            let floats: Vec<_> = constants.iter().filter_map(|c| c.as_f32()).collect();
-            let views: Vec<_> = floats.iter().map(|a| a.view()).collect();
-            let all = views.len() == constants.len();
-            let joined = all.then(|| ndarray::concatenate(Axis(*axis), &views).ok())??;
-            Some(Constant::F32(joined))
-        }
-        Op::Add | Op::Mul => {
-            let a = constants[0].as_f32()?.broadcast(IxDyn(shape))?;
-            let b = constants[1].as_f32()?.broadcast(IxDyn(shape))?;
-            let result = if matches!(op, Op::Add) {
-                &a + &b
-            } else {
-                &a * &b
-            };
-            Some(Constant::F32(result))
-        }
-        _ => None,
+        Op::Dequantize(_) => None,
+        _ => compute(&constants, op, dtype, shape),
     }
+}
+
+/// Compiles a graph of this one operation, with the constants as inputs, and runs it. `None` where
+/// the operation needs some of them as constants (weights), or has no implementation: then it is
+/// left to whoever compiles the whole model to say so.
+fn compute(constants: &[&Constant], op: &Op, dtype: DataType, shape: &[usize]) -> Option<Constant> {
+    let mut graph = Graph::default();
+    for (i, constant) in constants.iter().enumerate() {
+        let id = graph.add_value(i.to_string(), constant.dtype(), constant.shape().to_vec());
+        graph.inputs.push(id);
+    }
+    let output = graph.add_value("output", dtype, shape.to_vec());
+    graph.nodes.push(Node {
+        name: String::new(),
+        op: op.clone(),
+        inputs: graph.inputs.clone(),
+        output,
+    });
+    graph.outputs.push(output);
+    graph.output_names.push(String::new());
+    let selected = select::select(&graph).ok()?;
+    let ports = |ports: &[(usize, String)]| -> Vec<usize> {
+        ports.iter().map(|(tensor, _)| *tensor).collect()
+    };
+    let plan = plan::plan(
+        &selected.builder,
+        &ports(&selected.inputs),
+        &ports(&selected.outputs),
+    );
+    let artifact = emit::serialise(&selected, &plan, &emit::Extras::default(), &[]).ok()?;
+    let model: Model<'_> = Model::new(niwaki::as_bytes(&artifact)).ok()?;
+    let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];
+    let mut session = Session::new(&model, niwaki::as_bytes_mut(&mut arena)).ok()?;
+    for (i, constant) in constants.iter().enumerate() {
+        session
+            .input_mut(i)
+            .ok()?
+            .copy_from_slice(&constant.to_bytes());
+    }
+    session.run().ok()?;
+    Constant::from_bytes(dtype, shape, session.output(0).ok()?).ok()
 }
 
 /// Folds products and sums with per-channel constants into the convolution or matrix product

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 
 use crate::data::Samples;
-use crate::graph::{DataType, Graph, Op};
+use crate::graph::{Graph, Op};
 use crate::import::Imported;
 use calibrate::RangeMethod;
 
@@ -149,15 +149,4 @@ fn provenance(
         "settings": options,
     });
     Ok(serde_json::to_string(&json)?)
-}
-
-/// The stored type of a graph's input or output.
-pub fn stored_type(dtype: DataType) -> Result<niwaki::artifact::DataType> {
-    Ok(match dtype {
-        DataType::F32 => niwaki::artifact::DataType::F32,
-        DataType::I8 => niwaki::artifact::DataType::I8,
-        DataType::U8 => niwaki::artifact::DataType::U8,
-        DataType::I32 => niwaki::artifact::DataType::I32,
-        other => bail!("{} is not supported", other.name()),
-    })
 }

@@ -38,6 +38,7 @@ pub fn select(graph: &Graph) -> Result<Selected> {
         builder: Builder::default(),
         floats: HashMap::new(),
         integers: HashMap::new(),
+        plain: HashMap::new(),
     };
     let mut inputs = Vec::new();
     for &id in &graph.inputs {
@@ -68,6 +69,9 @@ struct Selector<'g> {
     floats: HashMap<ValueId, View>,
     /// Integer values that lie in memory as int8 (uint8 ones 128 lower).
     integers: HashMap<ValueId, View>,
+    /// Values that lie in memory in a type of their own: all but float32 and int8, uint8 too
+    /// where it is plain data.
+    plain: HashMap<ValueId, View>,
 }
 
 /// A float value that int8 stand for exactly.
@@ -101,6 +105,30 @@ impl Unary {
             Self::Tanh => tanh(x),
         }
     }
+}
+
+/// The word that stands for a padding of that type in the parameters of Pad.
+fn padding(value: f64, dtype: DataType) -> Result<u32> {
+    let (low, high) = match dtype {
+        DataType::F32 => return Ok((value as f32).to_bits()),
+        DataType::Bool => (0, 1),
+        DataType::I8 => (-128, 127),
+        DataType::U8 => (0, 255),
+        DataType::I16 => (-32768, 32767),
+        DataType::U16 => (0, 65535),
+        DataType::I32 | DataType::I64 => (i32::MIN, i32::MAX),
+    };
+    ensure!(
+        value.fract() == 0.0 && (f64::from(low)..=f64::from(high)).contains(&value),
+        "{} cannot be padded with {value}; integers from {low} to {high} are accepted",
+        dtype.name()
+    );
+    let word = (value as i32).cast_unsigned();
+    Ok(match dtype.stored().bytes() {
+        1 => word & 0xff,
+        2 => word & 0xffff,
+        _ => word,
+    })
 }
 
 /// A byte table that turns int8 into uint8 or back: the other sign, the same order.
@@ -139,33 +167,19 @@ impl<'g> Selector<'g> {
             _ => None,
         });
         label.affine = reader.and_then(Quantization::as_int8);
-        match value.dtype {
-            DataType::F32 => {
-                let view = self.builder.port(label, Stored::F32, &value.shape);
-                self.floats.insert(id, view.clone());
-                Ok(view.tensor)
-            }
-            DataType::I8 => {
-                let view = self.builder.port(label, Stored::I8, &value.shape);
-                self.integers.insert(id, view.clone());
-                Ok(view.tensor)
-            }
-            DataType::U8 => {
-                let name = format!("{}.int8", label.name);
-                let inner = Label {
-                    name,
-                    ..label.clone()
-                };
-                label.affine = label
-                    .affine
-                    .map(|(scale, zero_point)| (scale, zero_point + 128));
-                let port = self.builder.port(label, Stored::U8, &value.shape);
-                let view = self.builder.lookup(&port, &sign_table(), Stored::I8, inner);
-                self.integers.insert(id, view);
-                Ok(port.tensor)
-            }
-            other => anyhow::bail!("input `{}` is {}", value.name, other.name()),
+        if value.dtype == DataType::U8 {
+            label.affine = label
+                .affine
+                .map(|(scale, zero_point)| (scale, zero_point + 128));
         }
+        let view = self.builder.port(label, value.dtype.stored(), &value.shape);
+        let tensor = view.tensor;
+        match value.dtype {
+            DataType::F32 => self.floats.insert(id, view),
+            DataType::I8 => self.integers.insert(id, view),
+            _ => self.plain.insert(id, view),
+        };
+        Ok(tensor)
     }
 
     /// Whether `id` is `source`, or `source` with its axes or shape changed.
@@ -183,21 +197,8 @@ impl<'g> Selector<'g> {
 
     /// The tensor of an output: in ONNX's order, of the output's shape, and its own.
     fn output(&mut self, id: ValueId, taken: &[usize]) -> Result<usize> {
-        let value = &self.graph.values[id];
-        let view = if value.dtype == DataType::F32 {
-            self.float(id)?
-        } else {
-            self.integer(id)?
-        };
-        let view = if value.dtype == DataType::U8 {
-            let mut label = self.label(id);
-            let affine = self.builder.tensors[view.tensor].affine;
-            label.affine = affine.map(|(scale, zero_point)| (scale, zero_point + 128));
-            let view = self.builder.in_onnx_order(&view);
-            self.builder.lookup(&view, &sign_table(), Stored::U8, label)
-        } else {
-            self.builder.in_onnx_order(&view)
-        };
+        let view = self.value(id)?;
+        let view = self.builder.in_onnx_order(&view);
         let constant = self.builder.tensors[view.tensor].data.is_some();
         let view = if taken.contains(&view.tensor) || constant {
             let label = self.label(id);
@@ -273,15 +274,91 @@ impl<'g> Selector<'g> {
                 let x = self.integer(node.inputs[0])?;
                 self.builder.dequantize(&x, self.per_tensor(q, id)?, label)
             }
-            op => {
-                let views = self.floats_of(node)?;
-                self.structural(op, &views, label, shape, f32::to_bits)
-            }
+            _ => self.computed(node, label)?,
         })
     }
 
-    fn floats_of(&mut self, node: &Node) -> Result<Vec<View>> {
-        node.inputs.iter().map(|&id| self.float(id)).collect()
+    /// A value in memory in its own type.
+    fn value(&mut self, id: ValueId) -> Result<View> {
+        match self.graph.values[id].dtype {
+            DataType::F32 => self.float(id),
+            DataType::I8 => self.integer(id),
+            _ => self.plain(id),
+        }
+    }
+
+    /// A value of any type but float32 and int8 in memory.
+    fn plain(&mut self, id: ValueId) -> Result<View> {
+        if let Some(view) = self.plain.get(&id) {
+            return Ok(view.clone());
+        }
+        let label = self.label(id);
+        let value = &self.graph.values[id];
+        let view = if let Some(constant) = &value.constant {
+            self.builder.constant_of(label, constant)
+        } else if self.is_shifted(id) {
+            self.unshifted(id, label)?
+        } else {
+            let Some(node) = self.node(id) else {
+                anyhow::bail!("`{}` is neither constant, input nor computed", value.name);
+            };
+            self.computed(node, label)?
+        };
+        self.plain.insert(id, view.clone());
+        Ok(view)
+    }
+
+    /// A uint8 value whose int8, 128 lower, are what is computed.
+    fn unshifted(&mut self, id: ValueId, label: Label) -> Result<View> {
+        let view = self.integer(id)?;
+        let affine = self.builder.tensors[view.tensor].affine;
+        let label = Label {
+            affine: affine.map(|(scale, zero_point)| (scale, zero_point + 128)),
+            ..label
+        };
+        let view = self.builder.in_onnx_order(&view);
+        Ok(self.builder.lookup(&view, &sign_table(), Stored::U8, label))
+    }
+
+    /// Whether a value is a uint8 that is computed as int8, 128 lower: one that was quantised, and
+    /// what was moved or pooled of it since.
+    fn is_shifted(&self, mut id: ValueId) -> bool {
+        while self.graph.values[id].dtype == DataType::U8
+            && let Some(node) = self.node(id)
+        {
+            match &node.op {
+                Op::Quantize(_) | Op::MaxPool(_) => return true,
+                op if op.moves() => id = node.inputs[0],
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// An operation on values in their own types, the same code for every type.
+    fn computed(&mut self, node: &Node, label: Label) -> Result<View> {
+        let value = &self.graph.values[node.output];
+        let views: Vec<View> = node
+            .inputs
+            .iter()
+            .map(|&id| self.value(id))
+            .collect::<Result<_>>()?;
+        match &node.op {
+            Op::MaxPool(_) if !matches!(value.dtype, DataType::F32 | DataType::I8) => {}
+            Op::MaxPool(_) => {
+                return self.structural(&node.op, &views, label, &value.shape, |_| Ok(0));
+            }
+            op if op.moves() => {
+                let fill = |v: f64| padding(v, value.dtype);
+                return self.structural(&node.op, &views, label, &value.shape, fill);
+            }
+            _ => {}
+        }
+        anyhow::bail!(
+            "`{}`: this operation on {} is not supported; float32 is, and int8 or uint8 between DequantizeLinear and QuantizeLinear",
+            value.name,
+            value.dtype.name()
+        )
     }
 
     /// Constant floats: as they are, or as a constant dequantised.
@@ -376,19 +453,19 @@ impl<'g> Selector<'g> {
         views: &[View],
         label: Label,
         shape: &[usize],
-        fill: impl Fn(f32) -> u32,
-    ) -> View {
-        match op {
+        fill: impl Fn(f64) -> Result<u32>,
+    ) -> Result<View> {
+        Ok(match op {
             Op::Transpose { perm } => self.builder.transposed(&views[0], perm),
             Op::MaxPool(window) => self.builder.max_pool(&views[0], window, label, shape),
             Op::Concat { axis } => self.builder.concat(views, *axis, label, shape),
             Op::Pad { before, value, .. } => {
                 self.builder
-                    .pad(&views[0], before, fill(*value), label, shape)
+                    .pad(&views[0], before, fill(*value)?, label, shape)
             }
             // All that is left; what it is given is what it gives.
             _ => self.builder.reshaped(&views[0], shape),
-        }
+        })
     }
 
     /// An integer value as int8 in memory.
@@ -416,6 +493,10 @@ impl<'g> Selector<'g> {
             };
             return Ok(self.builder.constant_i8(label, &array));
         }
+        if value.dtype == DataType::U8 && self.node(id).is_none() {
+            let plain = self.plain(id)?;
+            return Ok(self.shifted(&plain, label));
+        }
         let Some(node) = self.node(id) else {
             anyhow::bail!("`{}` is neither constant, input nor computed", value.name);
         };
@@ -427,27 +508,33 @@ impl<'g> Selector<'g> {
             };
             return self.quantized(node.inputs[0], affine, label);
         }
-        ensure!(
-            matches!(
-                node.op,
-                Op::Reshape
-                    | Op::Transpose { .. }
-                    | Op::MaxPool(_)
-                    | Op::Concat { .. }
-                    | Op::Pad { .. }
-            ),
-            "`{}`: this operation on {} is not supported; put it between DequantizeLinear and QuantizeLinear",
-            value.name,
-            value.dtype.name()
-        );
+        let shifts = value.dtype == DataType::U8;
+        if shifts && !self.is_shifted(id) || !shifts && !node.op.moves() {
+            let plain = match shifts {
+                true => self.plain(id)?,
+                false => return self.computed(node, label),
+            };
+            return Ok(self.shifted(&plain, label));
+        }
         let views: Vec<View> = node
             .inputs
             .iter()
             .map(|&i| self.integer(i))
             .collect::<Result<_>>()?;
-        let shift = if value.dtype == DataType::U8 { 0x80 } else { 0 };
-        let fill = |v: f32| (v as i32 as u8 ^ shift).into();
-        Ok(self.structural(&node.op, &views, label, &value.shape, fill))
+        let shift = if shifts { 0x80 } else { 0 };
+        let fill = |v: f64| Ok(padding(v, value.dtype)? ^ shift);
+        self.structural(&node.op, &views, label, &value.shape, fill)
+    }
+
+    /// A uint8 value as int8, 128 lower.
+    fn shifted(&mut self, plain: &View, label: Label) -> View {
+        let affine = self.builder.tensors[plain.tensor].affine;
+        let label = Label {
+            name: format!("{}.int8", label.name),
+            affine: affine.map(|(scale, zero_point)| (scale, zero_point - 128)),
+            ..label
+        };
+        self.builder.lookup(plain, &sign_table(), Stored::I8, label)
     }
 
     /// The int8 that stand for float value `id`, when there are such: a dequantised tensor, also
@@ -470,10 +557,10 @@ impl<'g> Selector<'g> {
                 };
                 let (scale, zero_point) = inner.affine;
                 if let Op::Pad { value, .. } = &node.op {
-                    let steps = value / scale;
+                    let steps = *value as f32 / scale;
                     let stands = steps.fract() == 0.0
                         && (-128.0..=127.0).contains(&(steps + zero_point as f32))
-                        && steps * scale == *value;
+                        && f64::from(steps * scale) == *value;
                     if !stands {
                         return Ok(None);
                     }
@@ -483,8 +570,8 @@ impl<'g> Selector<'g> {
                     ..self.label(id)
                 };
                 let shape = self.shape(id);
-                let fill = |v: f32| u32::from(((v / scale) as i32 + zero_point) as u8);
-                let view = self.structural(&node.op, &[inner.view], label, shape, fill);
+                let fill = |v: f64| Ok(u32::from(((v as f32 / scale) as i32 + zero_point) as u8));
+                let view = self.structural(&node.op, &[inner.view], label, shape, fill)?;
                 Ok(Some(Int8View {
                     view,
                     affine: inner.affine,

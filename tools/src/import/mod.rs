@@ -13,7 +13,8 @@ use tract_onnx::pb::{
     self, tensor_shape_proto::dimension::Value as Dim, type_proto::Value as Kind,
 };
 
-use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
+use crate::compiler::fold;
+use crate::graph::{Constant, Graph, Node, Op, ValueId};
 pub use operators::supported;
 pub use tensors::constant_from_bytes;
 use tensors::constant_from_proto;
@@ -176,12 +177,6 @@ impl Importer {
             );
         };
         let dtype = tensors::data_type(tensor.elem_type).with_context(place)?;
-        ensure!(
-            matches!(dtype, DataType::F32 | DataType::I8 | DataType::U8),
-            "{}: type {} is not supported as an input; float32, int8 and uint8 are",
-            place(),
-            dtype.name()
-        );
         let shape = tensor
             .shape
             .as_ref()
@@ -213,35 +208,36 @@ impl Importer {
         while inputs.last() == Some(&None) {
             inputs.pop();
         }
-        let [output] = node.output.as_slice() else {
-            let used = node.output.iter().skip(1).filter(|name| !name.is_empty());
-            ensure!(
-                used.count() == 0 && !node.output.is_empty(),
-                "{} outputs are not supported, one is",
-                node.output.len()
-            );
-            return self.add_node(
-                &pb::NodeProto {
-                    output: vec![node.output[0].clone()],
-                    ..node.clone()
-                },
-                opset,
-            );
-        };
+        ensure!(
+            node.output.iter().any(|name| !name.is_empty()),
+            "it has no output"
+        );
+        let output = node.output[0].as_str();
         let name = if node.name.is_empty() {
-            output
+            node.output.iter().find(|name| !name.is_empty())
         } else {
-            &node.name
+            Some(&node.name)
         };
-        let id = operators::import(&mut Context {
+        let outputs = operators::import(&mut Context {
             graph: &mut self.graph,
             node,
-            name,
+            name: name.map_or("", String::as_str),
             output,
             opset,
             inputs,
         })?;
-        self.names.insert(output.clone(), id);
+        for (i, name) in node.output.iter().enumerate() {
+            if name.is_empty() {
+                continue;
+            }
+            let id = *outputs.get(i).with_context(|| {
+                format!(
+                    "output {i}, `{name}`, is not supported: only the first {} are",
+                    outputs.len()
+                )
+            })?;
+            self.names.insert(name.clone(), id);
+        }
         Ok(())
     }
 }
@@ -266,6 +262,7 @@ struct Context<'a> {
     graph: &'a mut Graph,
     node: &'a pb::NodeProto,
     name: &'a str,
+    /// Name of output 0; empty when it is left out.
     output: &'a str,
     opset: i64,
     /// Inputs; `None` where an optional one is left out.
@@ -282,6 +279,14 @@ impl Context<'_> {
     /// Input `i`, or `None` when it is left out.
     fn optional_input(&self, i: usize) -> Option<ValueId> {
         self.inputs.get(i).copied().flatten()
+    }
+
+    /// The name of output `i`; one made from the node's name when it is left out.
+    fn output_name(&self, i: usize) -> String {
+        match self.node.output.get(i) {
+            Some(name) if !name.is_empty() => name.clone(),
+            _ => format!("{}.{i}", self.name),
+        }
     }
 
     /// The dimensions of input `i`.
@@ -321,21 +326,19 @@ impl Context<'_> {
         shape: Vec<usize>,
     ) -> Result<ValueId> {
         ensure!(
-            !shape.contains(&0),
-            "its output would be empty (shape {shape:?})"
-        );
-        ensure!(
             shape.len() <= niwaki::MAX_RANK,
             "its output has {} dimensions; {} are supported",
             shape.len(),
             niwaki::MAX_RANK
         );
-        let dtype = match &op {
-            Op::Quantize(q) => q.dtype,
-            Op::Dequantize(_) => DataType::F32,
-            _ => self.graph.values[inputs[0]].dtype,
+        let dtype = op.output_type(self.graph.values[inputs[0]].dtype);
+        let constant = if shape.contains(&0) {
+            // Nothing to compute. The runtime has no empty tensors: they live in the graph only.
+            Some(Constant::from_bytes(dtype, &shape, &[])?)
+        } else {
+            fold::evaluate(self.graph, &op, &inputs, dtype, &shape)
         };
-        if let Some(constant) = crate::compiler::fold::evaluate(self.graph, &op, &inputs, &shape) {
+        if let Some(constant) = constant {
             return Ok(self.graph.add_constant(output, constant));
         }
         let id = self.graph.add_value(output, dtype, shape);

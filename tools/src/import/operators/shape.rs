@@ -1,0 +1,243 @@
+//! What changes shapes, moves elements, or is a constant.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use ndarray::{ArrayD, IxDyn};
+
+use super::{axes, axis};
+use crate::graph::{Constant, Op, ValueId};
+use crate::import::{Context, tensors};
+
+fn reshape_to(context: &mut Context<'_>, shape: Vec<usize>) -> Result<ValueId> {
+    let (input, from) = (context.input(0)?, context.shape(0)?);
+    ensure!(
+        from.iter().product::<usize>() == shape.iter().product::<usize>(),
+        "shape {from:?} cannot become {shape:?}"
+    );
+    context.emit(Op::Reshape, vec![input], shape)
+}
+
+pub(super) fn identity(context: &mut Context<'_>) -> Result<ValueId> {
+    // A name for the same value: nothing to compute.
+    context.input(0)
+}
+
+pub(super) fn reshape(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["allowzero"])?;
+    let from = context.shape(0)?;
+    let target = context
+        .integers(1, "shape")?
+        .context("its shape (input 1) is missing")?;
+    let keep_zero = context.int("allowzero", 0) != 0;
+    let mut shape = Vec::new();
+    for (i, &dim) in target.iter().enumerate() {
+        shape.push(match dim {
+            -1 => 1,
+            0 if !keep_zero => *from
+                .get(i)
+                .context("its shape copies a dimension that is not there")?,
+            dim => usize::try_from(dim).context("its shape has a negative dimension")?,
+        });
+    }
+    if let Some(unknown) = target.iter().position(|&dim| dim == -1) {
+        let (have, rest) = (
+            from.iter().product::<usize>(),
+            shape.iter().product::<usize>(),
+        );
+        ensure!(
+            rest > 0 && have.is_multiple_of(rest),
+            "shape {from:?} cannot become {target:?}"
+        );
+        shape[unknown] = have / rest;
+    }
+    reshape_to(context, shape)
+}
+
+pub(super) fn flatten(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["axis"])?;
+    let from = context.shape(0)?;
+    let value = context.int("axis", 1);
+    // Unlike elsewhere, the axis may be the rank itself.
+    let split = if value == from.len() as i64 {
+        from.len()
+    } else {
+        axis(value, from.len())?
+    };
+    let shape = vec![
+        from[..split].iter().product(),
+        from[split..].iter().product(),
+    ];
+    reshape_to(context, shape)
+}
+
+pub(super) fn squeeze(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["axes"])?;
+    let from = context.shape(0)?;
+    let axes = axes(context, from.len())?;
+    let mut shape = Vec::new();
+    for (i, &dim) in from.iter().enumerate() {
+        let dropped = axes.as_ref().map_or(dim == 1, |axes| axes.contains(&i));
+        ensure!(
+            !dropped || dim == 1,
+            "axis {i} of {from:?} is not 1 and cannot be squeezed"
+        );
+        if !dropped {
+            shape.push(dim);
+        }
+    }
+    reshape_to(context, shape)
+}
+
+pub(super) fn unsqueeze(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["axes"])?;
+    let from = context.shape(0)?;
+    let count = match context.integers(1, "axes")? {
+        Some(axes) => axes.len(),
+        None => context.ints("axes").context("its axes are missing")?.len(),
+    };
+    let rank = from.len() + count;
+    let axes = axes(context, rank)?.context("its axes are missing")?;
+    let mut rest = from.iter().copied();
+    let shape = (0..rank)
+        .map(|i| {
+            if axes.contains(&i) {
+                Some(1)
+            } else {
+                rest.next()
+            }
+        })
+        .collect::<Option<Vec<_>>>();
+    reshape_to(context, shape.context("its axes do not fit")?)
+}
+
+pub(super) fn transpose(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["perm"])?;
+    let (input, from) = (context.input(0)?, context.shape(0)?);
+    let perm = match context.ints("perm") {
+        Some(perm) => perm
+            .iter()
+            .map(|&p| axis(p, from.len()))
+            .collect::<Result<Vec<_>>>()?,
+        None => (0..from.len()).rev().collect(),
+    };
+    let mut sorted = perm.clone();
+    sorted.sort_unstable();
+    ensure!(
+        sorted.iter().copied().eq(0..from.len()),
+        "attribute `perm` {perm:?} is no permutation"
+    );
+    let shape = perm.iter().map(|&p| from[p]).collect();
+    context.emit(Op::Transpose { perm }, vec![input], shape)
+}
+
+pub(super) fn concat(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["axis"])?;
+    let mut shape = context.shape(0)?;
+    let axis = axis(context.int("axis", 1), shape.len())?;
+    let mut inputs: Vec<ValueId> = context.inputs.iter().flatten().copied().collect();
+    let first = inputs[0];
+    let dtype = context.graph.values[first].dtype;
+    shape[axis] = 0;
+    for &id in &inputs {
+        let value = &context.graph.values[id];
+        let fits = value.shape.len() == shape.len()
+            && (0..shape.len()).all(|i| i == axis || value.shape[i] == shape[i]);
+        ensure!(
+            fits && value.dtype == dtype,
+            "input `{}` ({} {:?}) does not fit the others",
+            value.name,
+            value.dtype.name(),
+            value.shape
+        );
+        shape[axis] += value.shape[axis];
+    }
+    // Empty inputs, as arithmetic on shapes has them, add nothing; the runtime knows none.
+    inputs.retain(|&id| !context.graph.shape(id).contains(&0));
+    match inputs.as_slice() {
+        [] => context.emit(Op::Concat { axis }, vec![first], shape),
+        [one] => Ok(*one),
+        _ => context.emit(Op::Concat { axis }, inputs, shape),
+    }
+}
+
+pub(super) fn pad(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["mode", "pads", "value"])?;
+    let mode = context.string("mode").unwrap_or_else(|| "constant".into());
+    ensure!(
+        mode == "constant",
+        "mode `{mode}` is not supported, `constant` is"
+    );
+    let (input, from) = (context.input(0)?, context.shape(0)?);
+    let pads = match context.integers(1, "pads")? {
+        Some(pads) => pads,
+        None => context.ints("pads").context("its pads are missing")?,
+    };
+    let axes = match context.integers(3, "axes")? {
+        Some(axes) => axes
+            .iter()
+            .map(|&a| axis(a, from.len()))
+            .collect::<Result<Vec<_>>>()?,
+        None => (0..from.len()).collect(),
+    };
+    ensure!(
+        pads.len() == 2 * axes.len(),
+        "{} pads do not fit {} axes",
+        pads.len(),
+        axes.len()
+    );
+    let value = match context.optional_input(2) {
+        None => f64::from(context.float("value", 0.0)),
+        Some(id) => {
+            let constant = context
+                .graph
+                .constant(id)
+                .context("its value has to be a constant")?;
+            match constant {
+                Constant::F32(a) => f64::from(a.iter().next().copied().unwrap_or(0.0)),
+                other => other.to_i64().and_then(|v| v.first().copied()).unwrap_or(0) as f64,
+            }
+        }
+    };
+    let (mut before, mut after) = (vec![0; from.len()], vec![0; from.len()]);
+    for (i, &axis) in axes.iter().enumerate() {
+        let size = |v: i64| {
+            usize::try_from(v).with_context(|| {
+                format!("pads {pads:?} cut the tensor; values of at least 0 are accepted")
+            })
+        };
+        before[axis] = size(pads[i])?;
+        after[axis] = size(pads[i + axes.len()])?;
+    }
+    let shape = (0..from.len())
+        .map(|i| before[i] + from[i] + after[i])
+        .collect();
+    context.emit(
+        Op::Pad {
+            before,
+            after,
+            value,
+        },
+        vec![input],
+        shape,
+    )
+}
+
+pub(super) fn constant(context: &mut Context<'_>) -> Result<ValueId> {
+    let Some(attribute) = context.node.attribute.first() else {
+        bail!("it has no value");
+    };
+    let constant = match attribute.name.as_str() {
+        "value" => {
+            let tensor = attribute.t.as_ref().context("its value is not a tensor")?;
+            tensors::constant_from_proto(tensor)?
+        }
+        "value_float" => Constant::F32(ArrayD::from_elem(IxDyn(&[]), attribute.f)),
+        "value_floats" => Constant::F32(ndarray::arr1(&attribute.floats).into_dyn()),
+        "value_int" => Constant::I64(ArrayD::from_elem(IxDyn(&[]), attribute.i)),
+        "value_ints" => Constant::I64(ndarray::arr1(&attribute.ints).into_dyn()),
+        other => bail!(
+            "attribute `{other}` is not supported; value, value_float, value_floats, value_int and value_ints are"
+        ),
+    };
+    let output = context.output;
+    Ok(context.graph.add_constant(output, constant))
+}
