@@ -115,7 +115,7 @@ pub fn pow(x: f32, y: f32) -> f32 {
 
 /// The natural logarithm as the `libm` crate computes it.
 #[inline]
-pub fn log(x: f32) -> f32 {
+pub fn ln(x: f32) -> f32 {
     libm::logf(x)
 }
 

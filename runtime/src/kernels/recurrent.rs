@@ -5,7 +5,7 @@
 //! the stack.
 
 use crate::artifact::record;
-use crate::numerics::{clamp_f32, exp, log, sigmoid, tanh};
+use crate::numerics::{clamp_f32, exp, ln, sigmoid, tanh};
 
 /// How many units are computed at a time; the sums of their gates live on the stack.
 const BLOCK: usize = 8;
@@ -46,7 +46,7 @@ impl Activation {
             8 if v < 0.0 => alpha * (exp(v) - 1.0),
             8 => v,
             9 => v / (1.0 + v.abs()),
-            _ => log(1.0 + exp(v)),
+            _ => ln(1.0 + exp(v)),
         }
     }
 }
