@@ -62,11 +62,11 @@ impl Product {
                 dims: [1; MAX_RANK],
                 strides: [0; MAX_RANK],
             };
-            for axis in 0..rank {
-                walk.dims[axis] = self.batch[axis] as u32;
-                if self.operands[i][axis] > 1 {
-                    walk.strides[axis] = strides[i][axis] as u32;
-                }
+            let stored = walk.dims.iter_mut().zip(&mut walk.strides);
+            let steps = self.batch.iter().zip(&self.operands[i]).zip(&strides[i]);
+            for ((dim, step), ((&size, &own), &stride)) in stored.zip(steps) {
+                *dim = size as u32;
+                *step = if own > 1 { stride as u32 } else { 0 };
             }
             walk
         });

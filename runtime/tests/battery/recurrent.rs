@@ -135,7 +135,7 @@ impl Draw {
     }
 
     /// `sum` plus row `row` of the weights times the input.
-    fn from_x(&self, mut sum: f32, d: usize, row: usize, t: usize, n: usize) -> f32 {
+    fn add_input(&self, mut sum: f32, d: usize, row: usize, t: usize, n: usize) -> f32 {
         for i in 0..self.input {
             let product = self.x.at(&[t, n, i]) * self.w.at(&[d, row, i]);
             sum += product;
@@ -144,7 +144,7 @@ impl Draw {
     }
 
     /// `sum` plus row `row` of the recurrence times `h`.
-    fn from_h(&self, mut sum: f32, d: usize, row: usize, h: &[f32]) -> f32 {
+    fn add_state(&self, mut sum: f32, d: usize, row: usize, h: &[f32]) -> f32 {
         for (i, h) in h.iter().enumerate() {
             let product = h * self.r.at(&[d, row, i]);
             sum += product;
@@ -214,8 +214,8 @@ pub fn lstm(random: &mut Random, data: &mut Data) -> Case {
         let mut after = vec![0.0; hidden];
         for j in 0..hidden {
             let sum = |gate: usize| {
-                let sum = draw.from_x(draw.bias(d, gate, j), d, gate * hidden + j, t, n);
-                draw.from_h(sum, d, gate * hidden + j, &h[d][n])
+                let sum = draw.add_input(draw.bias(d, gate, j), d, gate * hidden + j, t, n);
+                draw.add_state(sum, d, gate * hidden + j, &h[d][n])
             };
             let peep = |gate: usize, sum: f32, cell: f32| {
                 if !peepholes {
@@ -262,8 +262,8 @@ pub fn gru(random: &mut Random, data: &mut Data) -> Case {
     draw.each(|d, t, n| {
         let [f, g] = [0, 1].map(|i| &activations[2 * d + i]);
         let gate = |gate: usize, j: usize| {
-            let sum = draw.from_x(draw.bias(d, gate, j), d, gate * hidden + j, t, n);
-            draw.activated(f, draw.from_h(sum, d, gate * hidden + j, &h[d][n]))
+            let sum = draw.add_input(draw.bias(d, gate, j), d, gate * hidden + j, t, n);
+            draw.activated(f, draw.add_state(sum, d, gate * hidden + j, &h[d][n]))
         };
         let reset: Vec<f32> = (0..hidden).map(|j| gate(1, j)).collect();
         let through: Vec<f32> = reset.iter().zip(&h[d][n]).map(|(r, h)| r * h).collect();
@@ -271,12 +271,12 @@ pub fn gru(random: &mut Random, data: &mut Data) -> Case {
             .map(|j| {
                 let z = gate(0, j);
                 let row = 2 * hidden + j;
-                let from_x = draw.from_x(draw.bias(d, 2, j), d, row, t, n);
+                let from_x = draw.add_input(draw.bias(d, 2, j), d, row, t, n);
                 let bias = draw.bias(d, 3, j);
                 let from_h = if linear_before_reset {
-                    reset[j] * draw.from_h(bias, d, row, &h[d][n])
+                    reset[j] * draw.add_state(bias, d, row, &h[d][n])
                 } else {
-                    draw.from_h(bias, d, row, &through)
+                    draw.add_state(bias, d, row, &through)
                 };
                 let candidate = draw.activated(g, from_x + from_h);
                 let (new, old) = ((1.0 - z) * candidate, z * h[d][n][j]);
@@ -306,8 +306,8 @@ pub fn rnn(random: &mut Random, data: &mut Data) -> Case {
     draw.each(|d, t, n| {
         let after: Vec<f32> = (0..hidden)
             .map(|j| {
-                let sum = draw.from_x(draw.bias(d, 0, j), d, j, t, n);
-                draw.activated(&activations[d], draw.from_h(sum, d, j, &h[d][n]))
+                let sum = draw.add_input(draw.bias(d, 0, j), d, j, t, n);
+                draw.activated(&activations[d], draw.add_state(sum, d, j, &h[d][n]))
             })
             .collect();
         y[draw.place(d, t, n)..][..hidden].copy_from_slice(&after);
