@@ -109,6 +109,24 @@ pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// The square root, rounded correctly as IEEE-754 has it.
+#[inline]
+pub fn sqrt(x: f32) -> f32 {
+    libm::sqrtf(x)
+}
+
+/// x to the power of y as the `libm` crate computes it.
+#[inline]
+pub fn pow(x: f32, y: f32) -> f32 {
+    libm::powf(x, y)
+}
+
+/// The natural logarithm as the `libm` crate computes it.
+#[inline]
+pub fn ln(x: f32) -> f32 {
+    libm::logf(x)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,20 +5,41 @@
 //! activations are stored channels last (NHWC).
 
 mod conv;
+mod conv_transpose;
 mod depthwise;
 mod fully_connected;
+mod indexed;
 pub(crate) mod integer;
 mod lanes;
+mod layer_norm;
+mod local_response;
+mod mat_mul;
 mod pool;
+mod recurrent;
+mod resample;
 mod softmax;
 mod strided;
 mod window;
 
 pub(crate) use conv::{ConvF32, ConvI8};
+pub(crate) use conv_transpose::ConvTransposeF32;
 pub(crate) use depthwise::{DepthwiseF32, DepthwiseI8};
 pub(crate) use fully_connected::{FullyConnectedBorderI8, FullyConnectedF32, FullyConnectedI8};
+pub(crate) use indexed::{
+    IndexedAxis, Tuples, gather_elements, gather_nd, gather_rows, one_hot, scatter_elements,
+    scatter_nd, top_k,
+};
 pub(crate) use lanes::Lanes;
-pub(crate) use pool::{AverageI8, average_pool_f32, average_pool_i8, max_pool};
+pub(crate) use layer_norm::LayerNorm;
+pub(crate) use local_response::LocalResponse;
+pub use mat_mul::MatMulShape;
+pub use pool::IndexSteps;
+pub(crate) use pool::{
+    AverageI8, average_pool_f32, average_pool_i8, lp_pool_f32, max_pool, max_pool_indices,
+};
+pub use recurrent::Activation;
+pub(crate) use recurrent::{Gru, Lstm, Recurrent, Rnn};
+pub(crate) use resample::Resample;
 pub(crate) use softmax::{softmax_f32, softmax_i8};
 pub use strided::Strides;
 pub(crate) use strided::{broadcast, choose, for_each_pair, gather, scatter, strided_copy};

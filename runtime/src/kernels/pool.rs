@@ -1,7 +1,8 @@
 //! Pooling over a window, channel by channel.
 
 use super::{Band, Window};
-use crate::numerics::OutputStage;
+use crate::artifact::record;
+use crate::numerics::{OutputStage, pow, sqrt};
 
 /// How many channels are averaged at a time; their sums live on the stack.
 const BLOCK: usize = 16;
@@ -119,6 +120,105 @@ pub(crate) fn average_pool_f32(
         let count = divisor(window, &pixel, count_include_pad);
         for y in outputs {
             *y /= count;
+        }
+        Some(())
+    })
+}
+
+/// The p-norm under the window: the sum in the order kernel row, kernel column, then the root.
+/// Where p is 1 or 2 there is no power to take.
+pub(crate) fn lp_pool_f32(
+    window: &Window,
+    channels: u32,
+    p: u32,
+    x: &[f32],
+    y: &mut [f32],
+) -> Option<()> {
+    let channels = channels as usize;
+    let exponent = p as f32;
+    let mut pixels = y.chunks_exact_mut(channels.max(1));
+    window.for_each_pixel(&window.whole(), |pixel| {
+        let outputs = pixels.next()?;
+        outputs.fill(0.0);
+        for ky in pixel.rows.first..pixel.rows.end {
+            for kx in pixel.columns.first..pixel.columns.end {
+                let at = pixel.input_index(ky, kx) * channels;
+                let x = x.get(at..at + channels)?;
+                for (y, &x) in outputs.iter_mut().zip(x) {
+                    *y += match p {
+                        1 => x.abs(),
+                        2 => x * x,
+                        _ => pow(x.abs(), exponent),
+                    };
+                }
+            }
+        }
+        for y in outputs {
+            *y = match p {
+                1 => *y,
+                2 => sqrt(*y),
+                _ => pow(*y, 1.0 / exponent),
+            };
+        }
+        Some(())
+    })
+}
+
+record! {
+    /// Steps of an index into a tensor from one image, channel, row and column to the next.
+    pub struct IndexSteps {
+        /// From one image to the next.
+        pub batch: u32,
+        /// From one channel to the next.
+        pub channel: u32,
+        /// From one row to the next.
+        pub row: u32,
+        /// From one column to the next.
+        pub column: u32,
+    }
+}
+
+/// The index of the largest value under the window: of the first one, if there are several. A
+/// window of nothing but NaN and the lowest value names its first element, one that is off the
+/// input altogether names element 0.
+pub(crate) fn max_pool_indices<T: Copy + PartialOrd>(
+    window: &Window,
+    channels: u32,
+    steps: &IndexSteps,
+    lowest: T,
+    x: &[T],
+    y: &mut [i32],
+) -> Option<()> {
+    let channels = channels as usize;
+    let pixels_out = window.out_h as usize * window.out_w as usize;
+    let mut pixels = y.chunks_exact_mut(channels.max(1));
+    let mut count = 0usize;
+    window.for_each_pixel(&window.whole(), |pixel| {
+        let image = count / pixels_out.max(1);
+        count += 1;
+        for (c, output) in pixels.next()?.iter_mut().enumerate() {
+            let mut largest = lowest;
+            let mut index = None;
+            for ky in pixel.rows.first..pixel.rows.end {
+                for kx in pixel.columns.first..pixel.columns.end {
+                    let value = *x.get(pixel.input_index(ky, kx) * channels + c)?;
+                    if index.is_none() || value > largest {
+                        let place = [
+                            (image as u32, steps.batch),
+                            (c as u32, steps.channel),
+                            (pixel.rows.position(ky), steps.row),
+                            (pixel.columns.position(kx), steps.column),
+                        ];
+                        index = Some(place.iter().fold(0u32, |index, (i, step)| {
+                            index.wrapping_add(i.wrapping_mul(*step))
+                        }));
+                        if value > largest {
+                            largest = value;
+                        }
+                    }
+                }
+            }
+            *output = index.unwrap_or(0).cast_signed();
         }
         Some(())
     })

@@ -189,6 +189,14 @@ impl Window {
         [self.batch, self.in_h, self.in_w]
     }
 
+    /// All output rows.
+    pub(crate) fn whole(&self) -> Band {
+        Band {
+            rows: 0..self.batch * self.out_h,
+            input_row: 0,
+        }
+    }
+
     /// Calls `pixel` for each output pixel of a band in memory order, with the taps of both axes.
     #[inline(always)]
     pub(crate) fn for_each_pixel(

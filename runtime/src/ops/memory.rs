@@ -405,6 +405,66 @@ impl<'m, 'a> Memory<'m, 'a> {
         Ok((inputs, (dtype, output)))
     }
 
+    /// Inputs 0 and 1, of two types, and the output.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Memory::binary`].
+    #[allow(
+        clippy::type_complexity,
+        reason = "three slices are no type of their own"
+    )]
+    pub fn pair<A: AnyBitPattern, B: AnyBitPattern, O: AnyBitPattern + NoUninit>(
+        &mut self,
+    ) -> Result<(&[A], &[B], &mut [O]), Fault> {
+        self.pair_of([0, 1])
+    }
+
+    /// Any two inputs, of two types, and the output.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Memory::binary`].
+    #[allow(
+        clippy::type_complexity,
+        reason = "three slices are no type of their own"
+    )]
+    pub fn pair_of<A: AnyBitPattern, B: AnyBitPattern, O: AnyBitPattern + NoUninit>(
+        &mut self,
+        [a, b]: [usize; 2],
+    ) -> Result<(&[A], &[B], &mut [O]), Fault> {
+        let (a, b) = (self.input_tensor(a)?, self.input_tensor(b)?);
+        let (sources, output) = self.split_at_output()?;
+        Ok((sources.elements(&a)?, sources.elements(&b)?, output))
+    }
+
+    /// Inputs 0, 1 and 2, of any types, and the output.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Memory::binary`].
+    #[allow(
+        clippy::type_complexity,
+        reason = "four slices are no type of their own"
+    )]
+    pub fn ternary<A, B, C, O>(&mut self) -> Result<(&[A], &[B], &[C], &mut [O]), Fault>
+    where
+        A: AnyBitPattern,
+        B: AnyBitPattern,
+        C: AnyBitPattern,
+        O: AnyBitPattern + NoUninit,
+    {
+        let (a, b) = (self.input_tensor(0)?, self.input_tensor(1)?);
+        let c = self.input_tensor(2)?;
+        let (sources, output) = self.split_at_output()?;
+        Ok((
+            sources.elements(&a)?,
+            sources.elements(&b)?,
+            sources.elements(&c)?,
+            output,
+        ))
+    }
+
     fn split_at_output<O: AnyBitPattern + NoUninit>(
         &mut self,
     ) -> Result<(Sources<'_>, &mut [O]), Fault> {

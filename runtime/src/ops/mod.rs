@@ -8,21 +8,31 @@ mod binary;
 mod cast;
 mod concat;
 mod conv;
+mod conv_transpose;
 mod depthwise;
 mod elementwise;
 mod fully_connected;
 mod fully_connected_border;
 mod functions;
+mod gather;
+mod layer_norm;
+mod local_response;
 mod lookup;
+mod mat_mul;
 mod memory;
+mod one_hot;
 mod overlap;
 mod pad;
 mod pool;
 mod quantize;
 mod quantize_axis;
+mod recurrent;
 mod reduce;
+mod resample;
+mod scatter;
 mod softmax;
 mod strided;
+mod top_k;
 mod transpose;
 mod unary;
 
@@ -52,25 +62,36 @@ macro_rules! by_size {
 }
 use by_size;
 
-pub use crate::kernels::{Strides, Window};
+pub use crate::kernels::{Activation, IndexSteps, MatMulShape, Strides, Window};
 pub use binary::{WalksParams, WhereParams};
 pub use concat::ConcatParams;
 pub use conv::{ConvF32Params, ConvI8Params};
+pub use conv_transpose::ConvTransposeF32Params;
 pub use depthwise::{DepthwiseF32Params, DepthwiseI8Params};
 pub use elementwise::{BinaryF32Params, BinaryI8Params};
 pub use fully_connected::{FullyConnectedF32Params, FullyConnectedI8Params};
 pub use fully_connected_border::FullyConnectedBorderI8Params;
 pub use functions::{AlphaBetaParams, AlphaParams, IsInfParams};
+pub use gather::{GatherParams, IndexedElementsParams, IndexedSlicesParams};
+pub use layer_norm::LayerNormF32Params;
+pub use local_response::LocalResponseF32Params;
 pub use lookup::LookupParams;
+pub use mat_mul::{MatMulF32Params, MatMulI8Params};
 pub use memory::{Check, Memory};
+pub use one_hot::OneHotParams;
 pub use overlap::Overlap;
 pub use pad::PadParams;
-pub use pool::{AveragePoolF32Params, AveragePoolI8Params, MaxPoolParams};
+pub use pool::{
+    AveragePoolF32Params, AveragePoolI8Params, LpPoolF32Params, MaxPoolIndicesParams, MaxPoolParams,
+};
 pub use quantize::AffineParams;
 pub use quantize_axis::AxisParams;
+pub use recurrent::{GruParams, LstmParams, RecurrentParams, RnnParams};
 pub use reduce::{ArgParams, CumSumParams, ReduceParams};
+pub use resample::ResampleF32Params;
 pub use softmax::{SoftmaxF32Params, SoftmaxI8Params};
 pub use strided::{StridedCopyParams, TakeParams};
+pub use top_k::TopKParams;
 pub use transpose::TransposeParams;
 pub use unary::ClampParams;
 
@@ -304,6 +325,24 @@ operators! {
     52 => functions::IsNanF32,
     53 => functions::IsInfF32,
     54 => fully_connected_border::FullyConnectedBorderI8,
+    60 => recurrent::Lstm,
+    61 => recurrent::Gru,
+    62 => recurrent::Rnn,
+    63 => conv_transpose::ConvTransposeF32,
+    64 => resample::ResampleF32,
+    65 => layer_norm::LayerNormF32,
+    66 => mat_mul::MatMulF32,
+    67 => mat_mul::MatMulI8,
+    68 => gather::Gather,
+    69 => gather::GatherElements,
+    70 => gather::GatherND,
+    71 => scatter::ScatterElements,
+    72 => scatter::ScatterND,
+    73 => one_hot::OneHot,
+    74 => top_k::TopK,
+    75 => pool::MaxPoolIndices,
+    76 => pool::LpPoolF32,
+    77 => local_response::LocalResponseF32,
     86 => quantize_axis::QuantizeAxis,
     87 => quantize_axis::DequantizeAxis,
     90 => binary::SubF32,

@@ -4,7 +4,7 @@ use super::overlap::Steps;
 use super::{Check, Memory, Operator, Overlap};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
-use crate::kernels::{self, Window, volume};
+use crate::kernels::{self, IndexSteps, Window, volume};
 use crate::numerics::OutputStage;
 
 record! {
@@ -14,6 +14,30 @@ record! {
         pub window: Window,
         /// Channels of input and output.
         pub channels: u32,
+    }
+}
+
+record! {
+    /// Parameters of [`MaxPoolIndices`].
+    pub struct MaxPoolIndicesParams {
+        /// Geometry.
+        pub window: Window,
+        /// Channels of input and output.
+        pub channels: u32,
+        /// How indices count.
+        pub steps: IndexSteps,
+    }
+}
+
+record! {
+    /// Parameters of [`LpPoolF32`].
+    pub struct LpPoolF32Params {
+        /// Geometry.
+        pub window: Window,
+        /// Channels of input and output.
+        pub channels: u32,
+        /// The norm's exponent.
+        pub p: u32,
     }
 }
 
@@ -59,12 +83,21 @@ fn check_pool(
     channels: u32,
     dtype: DataType,
 ) -> Result<(), Rule> {
+    check_pool_to(check, window, channels, [dtype, dtype])
+}
+
+fn check_pool_to(
+    check: &Check<'_>,
+    window: &Window,
+    channels: u32,
+    [from, to]: [DataType; 2],
+) -> Result<(), Rule> {
     check.arity(1)?;
     window.check()?;
     let [n, h, w] = window.input_pixels();
     let [_, out_h, out_w] = window.output_pixels();
-    check.expect_input(0, dtype, volume(&[n, h, w, channels])?)?;
-    check.expect_output(dtype, volume(&[n, out_h, out_w, channels])?)?;
+    check.expect_input(0, from, volume(&[n, h, w, channels])?)?;
+    check.expect_output(to, volume(&[n, out_h, out_w, channels])?)?;
     // The divisor, and so the sum of int8 values, has to fit.
     volume(&[window.kernel_h, window.kernel_w, 256])?;
     Ok(())
@@ -165,5 +198,47 @@ impl Operator for AveragePoolF32 {
         memory.by_rows(&steps, |band, x, y| {
             kernels::average_pool_f32(&p.window, p.channels, padded, band, x, y)
         })
+    }
+}
+
+/// The index of the largest value under the window, of floats or int8.
+#[derive(Debug)]
+pub struct MaxPoolIndices;
+
+impl Operator for MaxPoolIndices {
+    type Params = MaxPoolIndicesParams;
+    fn check(check: &Check<'_>, p: &MaxPoolIndicesParams) -> Result<(), Rule> {
+        let dtype = check.input(0)?.dtype;
+        if !matches!(dtype, DataType::F32 | DataType::I8) {
+            return Err(Rule::DataType);
+        }
+        check_pool_to(check, &p.window, p.channels, [dtype, DataType::I32])
+    }
+    fn run(memory: &mut Memory<'_, '_>, p: &MaxPoolIndicesParams) -> Result<(), Fault> {
+        let done = if memory.input_tensor(0)?.dtype == DataType::F32 {
+            let (x, y) = memory.unary::<f32, i32>(0)?;
+            let lowest = f32::NEG_INFINITY;
+            kernels::max_pool_indices(&p.window, p.channels, &p.steps, lowest, x, y)
+        } else {
+            let (x, y) = memory.unary::<i8, i32>(0)?;
+            kernels::max_pool_indices(&p.window, p.channels, &p.steps, i8::MIN, x, y)
+        };
+        done.ok_or(Fault)
+    }
+}
+
+/// The p-norm of the floats under the window.
+#[derive(Debug)]
+pub struct LpPoolF32;
+
+impl Operator for LpPoolF32 {
+    type Params = LpPoolF32Params;
+    fn check(check: &Check<'_>, p: &LpPoolF32Params) -> Result<(), Rule> {
+        check_pool(check, &p.window, p.channels, DataType::F32)?;
+        (p.p > 0).then_some(()).ok_or(Rule::Parameter)
+    }
+    fn run(memory: &mut Memory<'_, '_>, p: &LpPoolF32Params) -> Result<(), Fault> {
+        let (x, y) = memory.unary(0)?;
+        kernels::lp_pool_f32(&p.window, p.channels, p.p, x, y).ok_or(Fault)
     }
 }

@@ -6,16 +6,22 @@
 //! `Model` and `Session`: a kernel that these may choose is a kernel that the battery tests.
 
 mod conv;
+mod conv_transpose;
 mod elementwise;
 mod fully_connected;
 mod functions;
 mod geometry;
+mod indexed;
 mod integers;
 mod lookup;
 mod movement;
+mod normalization;
 mod oracle;
 mod pool;
+mod product;
 mod quantize;
+mod recurrent;
+mod resample;
 mod softmax;
 mod unary;
 mod walk;
@@ -153,6 +159,24 @@ battery! {
     ArgMinInt: 300 x integers::arg_min_int,
     CumSumF32: 300 x integers::cum_sum,
     CumSumInt: 300 x integers::cum_sum_int,
+    Lstm: 400 x recurrent::lstm,
+    Gru: 400 x recurrent::gru,
+    Rnn: 400 x recurrent::rnn,
+    ConvTransposeF32: 400 x conv_transpose::float,
+    ResampleF32: 400 x resample::float,
+    LayerNormF32: 400 x normalization::layer,
+    MatMulF32: 600 x product::float,
+    MatMulI8: 600 x product::int8,
+    Gather: 600 x indexed::gather,
+    GatherElements: 600 x indexed::gather_elements,
+    GatherND: 600 x indexed::gather_nd,
+    ScatterElements: 800 x indexed::scatter_elements,
+    ScatterND: 800 x indexed::scatter_nd,
+    OneHot: 400 x indexed::one_hot,
+    TopK: 400 x indexed::top_k,
+    MaxPoolIndices: 400 x pool::max_indices,
+    LpPoolF32: 400 x pool::norm,
+    LocalResponseF32: 300 x normalization::local_response,
 }
 
 fn check_many(cases: u64, draw: Draw) {

@@ -1,8 +1,9 @@
 //! ONNX `MaxPool` and `AveragePool`.
 
 use niwaki::ops::{
-    AveragePoolF32, AveragePoolF32Params, AveragePoolI8, AveragePoolI8Params, MaxPoolF32,
-    MaxPoolI8, MaxPoolParams,
+    AveragePoolF32, AveragePoolF32Params, AveragePoolI8, AveragePoolI8Params, IndexSteps,
+    LpPoolF32, LpPoolF32Params, MaxPoolF32, MaxPoolI8, MaxPoolIndices, MaxPoolIndicesParams,
+    MaxPoolParams,
 };
 
 use super::geometry::{Axis, Geometry};
@@ -147,4 +148,97 @@ pub fn average_float(random: &mut Random, _: &mut Data) -> Case {
         count_include_pad: u32::from(count_include_pad),
     };
     Case::new::<AveragePoolF32>(params, vec![operand(&x)], operand(&y))
+}
+
+pub fn max_indices(random: &mut Random, _: &mut Data) -> Case {
+    let (geometry, channels) = draw(random);
+    let dims = geometry.input(channels);
+    // In ONNX's order of the axes; columns count before rows when storage_order is 1.
+    let column_major = random.one_in(2);
+    let [_, _, height, width] = dims;
+    let place = move |[n, c, y, x]: [usize; 4]| {
+        let pixel = if column_major {
+            x * height + y
+        } else {
+            y * width + x
+        };
+        (n * channels + c) * height * width + pixel
+    };
+    let step = |unit: [usize; 4]| place(unit) as u32;
+    let params = MaxPoolIndicesParams {
+        window: geometry.window(),
+        channels: channels as u32,
+        steps: IndexSteps {
+            batch: step([1, 0, 0, 0]),
+            channel: step([0, 1, 0, 0]),
+            row: step([0, 0, 1, 0]),
+            column: step([0, 0, 0, 1]),
+        },
+    };
+    if random.one_in(2) {
+        let mut float = random.floats();
+        let x = Nd::from_fn(&dims, |_| float());
+        let y = first_largest(&geometry, &x, f32::NEG_INFINITY, place);
+        Case::new::<MaxPoolIndices>(params, vec![operand(&x)], operand(&y))
+    } else {
+        let mut int8 = random.int8s();
+        let x = Nd::from_fn(&dims, |_| int8());
+        let y = first_largest(&geometry, &x, i8::MIN, place);
+        Case::new::<MaxPoolIndices>(params, vec![operand(&x)], operand(&y))
+    }
+}
+
+/// The place of the first of the largest; of the first element, when none is above `lowest`; 0
+/// when there is no element.
+fn first_largest<T: Copy + PartialOrd>(
+    geometry: &Geometry,
+    x: &Nd<T>,
+    lowest: T,
+    place: impl Fn([usize; 4]) -> usize,
+) -> Nd<i32> {
+    Nd::from_fn(&geometry.output(x.dims[1]), |index| {
+        let [n, c, oy, ox] = *index else { panic!() };
+        let taps = geometry.taps(oy, ox);
+        let places = taps.iter().map(|&[_, _, y, x]| [n, c, y, x]);
+        let places: Vec<[usize; 4]> = places.collect();
+        let mut largest = lowest;
+        let mut winner = places.first().copied();
+        for &at in &places {
+            if x.at(&at) > largest {
+                largest = x.at(&at);
+                winner = Some(at);
+            }
+        }
+        winner.map_or(0, |at| place(at) as i32)
+    })
+}
+
+pub fn norm(random: &mut Random, _: &mut Data) -> Case {
+    let (geometry, channels) = draw(random);
+    let mut float = random.floats();
+    let x = Nd::from_fn(&geometry.input(channels), |_| float());
+    let p = random.between(1, 4);
+    let y = Nd::from_fn(&geometry.output(channels), |index| {
+        let [n, c, oy, ox] = *index else { panic!() };
+        let mut sum = 0.0;
+        for [_, _, y, x_] in geometry.taps(oy, ox) {
+            let value = x.at(&[n, c, y, x_]);
+            sum += match p {
+                1 => value.abs(),
+                2 => value * value,
+                _ => libm::powf(value.abs(), p as f32),
+            };
+        }
+        match p {
+            1 => sum,
+            2 => sum.sqrt(),
+            _ => libm::powf(sum, 1.0 / p as f32),
+        }
+    });
+    let params = LpPoolF32Params {
+        window: geometry.window(),
+        channels: channels as u32,
+        p: p as u32,
+    };
+    Case::new::<LpPoolF32>(params, vec![operand(&x)], operand(&y))
 }
