@@ -1,7 +1,7 @@
 //! The memory plan: in which order operators run, and where in the arena each tensor lies.
 //!
-//! [`order`] looks for an order whose peak is low, [`lifetimes`] says which tensors are needed at
-//! the same time and how near each other they may lie, [`place`] finds offsets. The loader of the
+//! `order` looks for an order whose peak is low, `lifetimes` says which tensors are needed at
+//! the same time and how near each other they may lie, `place` finds offsets. The loader of the
 //! runtime, which shares no code with them, checks every plan that is written.
 
 mod lifetimes;

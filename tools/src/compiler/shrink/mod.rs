@@ -5,11 +5,11 @@
 //! computed to the bit: whether a sum is one of integers, and what clamp is fused. An operator
 //! that is not known here reads all its channels, and keeps them.
 //!
-//! 1. [`step`] reads the operators and finds where channels lie.
-//! 2. [`known`] finds channels whose values do not depend on the input, in execution order: by
-//!    what they are computed from, and by the [`range`] that they can have.
-//! 3. [`live`] finds the channels that have to stay, from the outputs back.
-//! 4. [`rewrite`] takes the others out; what they gave goes into biases, by [`borders`] into one
+//! 1. `step` reads the operators and finds where channels lie.
+//! 2. `known` finds channels whose values do not depend on the input, in execution order: by
+//!    what they are computed from, and by the `range` that they can have.
+//! 3. `live` finds the channels that have to stay, from the outputs back.
+//! 4. `rewrite` takes the others out; what they gave goes into biases, by `borders` into one
 //!    bias for each class of pixels where padding makes borders differ.
 
 mod borders;
