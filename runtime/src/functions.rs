@@ -2,6 +2,7 @@
 //! the compiler makes its tables of them.
 
 use crate::numerics::{clamp_f32, exp, sigmoid, tanh};
+pub use crate::numerics::{ln as log, pow, sqrt};
 
 /// The sign bit cleared.
 #[inline]
@@ -19,18 +20,6 @@ pub fn sign(x: f32) -> f32 {
     } else {
         x
     }
-}
-
-/// The natural logarithm, as the `libm` crate computes it.
-#[inline]
-pub fn log(x: f32) -> f32 {
-    libm::logf(x)
-}
-
-/// The square root, rounded correctly.
-#[inline]
-pub fn sqrt(x: f32) -> f32 {
-    libm::sqrtf(x)
 }
 
 /// The largest integer that is not above.
@@ -159,12 +148,6 @@ pub fn leaky_relu(x: f32, alpha: f32) -> f32 {
 #[inline]
 pub fn swish(x: f32, alpha: f32) -> f32 {
     x * sigmoid(alpha * x)
-}
-
-/// x to the power y, as the `libm` crate computes it.
-#[inline]
-pub fn pow(x: f32, y: f32) -> f32 {
-    libm::powf(x, y)
 }
 
 /// The remainder of a division that is rounded toward zero, with the sign of `x`. It is exact, so
