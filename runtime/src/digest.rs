@@ -9,12 +9,21 @@ use crate::artifact::{DataType, Port, Tensor};
 pub struct Digest(pub u64);
 
 impl Digest {
+    /// The digest of no bytes.
+    pub const EMPTY: Self = Self(0xcbf2_9ce4_8422_2325);
+
     /// The digest of a tensor's bytes. Every NaN counts as the same value, because machines
     /// differ in the NaN that they make.
     pub fn of(dtype: DataType, bytes: &[u8]) -> Self {
-        let mut state = 0xcbf2_9ce4_8422_2325u64;
+        let mut digest = Self::EMPTY;
+        digest.update(dtype, bytes);
+        digest
+    }
+
+    /// Takes in further elements of the tensor.
+    pub fn update(&mut self, dtype: DataType, bytes: &[u8]) {
         let mut step = |byte: u8| {
-            state = (state ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
         };
         if dtype == DataType::F32 {
             for word in bytes.as_chunks::<4>().0 {
@@ -29,7 +38,6 @@ impl Digest {
         } else {
             bytes.iter().copied().for_each(&mut step);
         }
-        Self(state)
     }
 }
 

@@ -79,6 +79,9 @@ pub enum Rule {
     WritesInput,
     /// Text is not UTF-8, or lies outside the strings section.
     Text,
+    /// Operators that are run in strips do not fit together: rows have no room, are read when they
+    /// are not there, or are written over before they are read.
+    Strips,
 }
 
 impl fmt::Display for Rule {
@@ -103,6 +106,7 @@ impl fmt::Display for Rule {
             Self::Overwritten => "tensor overwritten before its last use",
             Self::WritesInput => "operator writes over its own input or a constant",
             Self::Text => "text is not UTF-8 or outside the strings section",
+            Self::Strips => "operators run in strips do not fit together",
         })
     }
 }

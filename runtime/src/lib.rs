@@ -52,6 +52,7 @@ pub mod numerics;
 pub mod ops;
 mod owned;
 mod session;
+mod strips;
 
 #[cfg(feature = "digests")]
 pub use digest::{Digest, Xorshift32, fill_golden_input};

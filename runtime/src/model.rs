@@ -47,6 +47,7 @@ impl<'m, S: OperatorSet> Model<'m, S> {
         model.check_interface()?;
         let sound = model.reads_are_sound();
         model.check_operators(sound)?;
+        model.check_strips()?;
         if !sound {
             model.check_outputs()?;
         }
@@ -94,6 +95,11 @@ impl<'m, S: OperatorSet> Model<'m, S> {
                 let aligned = (tensor.offset as usize).is_multiple_of(tensor.dtype.alignment());
                 if !aligned || tensor.range().end > room {
                     return Err(Rule::Placement);
+                }
+                let in_part = tensor.held != 0;
+                let held = u32::from(tensor.held);
+                if in_part && (held > tensor.rows() || tensor.storage != Storage::Arena) {
+                    return Err(Rule::Shape);
                 }
                 if !tensor.scale.is_finite() || tensor.scale < 0.0 {
                     return Err(Rule::Parameter);
@@ -194,6 +200,10 @@ impl<'m, S: OperatorSet> Model<'m, S> {
             }
         }
         S::check(&check)?;
+        if operator.header.strips != 0 {
+            // Where such outputs may lie is another question, for all of the group together.
+            return Ok(());
+        }
         self.check_overlaps(&check, operator)
     }
 
@@ -287,12 +297,12 @@ impl<'m, S: OperatorSet> Model<'m, S> {
         self.header.operator_count as usize
     }
 
-    fn port(&self, index: usize) -> Option<Port> {
+    pub(crate) fn port(&self, index: usize) -> Option<Port> {
         let at = index.checked_mul(Port::WORDS * 4)?;
         Port::read(&mut Words::new(self.section(Section::Interface).get(at..)?))
     }
 
-    fn port_tensor(&self, port: &Port) -> Option<Tensor> {
+    pub(crate) fn port_tensor(&self, port: &Port) -> Option<Tensor> {
         self.tensors().get(u16::try_from(port.tensor).ok()?)
     }
 

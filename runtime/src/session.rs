@@ -2,10 +2,12 @@
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
-use crate::artifact::{DataType, Tensor};
+use crate::artifact::{DataType, RawOperator, Tensor};
 use crate::error::RunError;
 use crate::model::Model;
-use crate::ops::{All, Memory, OperatorSet};
+#[cfg(feature = "digests")]
+use crate::ops::MAX_GROUP;
+use crate::ops::{All, Group, Memory, OperatorSet, Part};
 
 /// A Rust type that is the element type of a tensor.
 pub trait Element: AnyBitPattern + NoUninit + private::Sealed {
@@ -135,22 +137,53 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
     ///
     /// [`RunError::Internal`] only, which would be a defect of this crate.
     pub fn run(&mut self) -> Result<(), RunError> {
-        for (index, operator) in (0u32..).zip(self.model.operators()) {
-            S::run(&mut Memory::new(
-                self.model.data(),
-                self.model.tensors(),
-                operator,
-                self.arena,
-            ))
-            .map_err(|_| RunError::Internal { operator: index })?;
+        self.execute(|_, _, _, _| Some(()))
+    }
+
+    /// Runs every operator, those of a group strip by strip, and calls `done` behind each with its
+    /// index, the operator, the strip, and the arena.
+    fn execute(
+        &mut self,
+        mut done: impl FnMut(usize, &RawOperator<'m>, Option<Part<'m>>, &mut [u8]) -> Option<()>,
+    ) -> Result<(), RunError> {
+        let mut operators = self.model.operators();
+        let mut index = 0;
+        while let Some(group) = Group::or_one(operators) {
+            for strip in 0..group.strips().max(1) {
+                let part = (group.strips() > 0).then(|| group.part(strip));
+                for (index, operator) in (index..).zip(group.operators()) {
+                    self.step(&operator, part)
+                        .and_then(|()| done(index, &operator, part, self.arena))
+                        .ok_or(RunError::Internal {
+                            operator: index as u32,
+                        })?;
+                }
+            }
+            index += group.len();
+            operators.nth(group.len() - 1);
         }
         Ok(())
+    }
+
+    /// Runs one operator, or the strip `part` of it.
+    fn step(&mut self, operator: &RawOperator<'m>, part: Option<Part<'m>>) -> Option<()> {
+        let (data, tensors) = (self.model.data(), self.model.tensors());
+        let mut memory = Memory::new(data, tensors, *operator, self.arena);
+        if let Some(part) = part {
+            memory = memory.of_part(part).ok()?;
+            if !memory.has_work() {
+                return Some(());
+            }
+        }
+        S::run(&mut memory).ok()
     }
 
     /// Like [`Session::run`], and shows each operator's output as soon as it is there.
     ///
     /// The observer gets the operator's index, its output tensor and the output's bytes, which it
     /// may change: that is how a test holds one layer against a reference apart from the others.
+    /// An operator that is run in strips is shown once for each: then the bytes are the rows that
+    /// are new, which may be none.
     ///
     /// # Errors
     ///
@@ -160,25 +193,49 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
         &mut self,
         observe: &mut dyn FnMut(usize, &Tensor, &mut [u8]),
     ) -> Result<(), RunError> {
-        for (index, operator) in self.model.operators().enumerate() {
-            let fault = RunError::Internal {
-                operator: index as u32,
-            };
-            let tensors = self.model.tensors();
-            S::run(&mut Memory::new(
-                self.model.data(),
-                tensors,
-                operator,
-                self.arena,
-            ))
-            .map_err(|_| fault)?;
+        let tensors = self.model.tensors();
+        self.execute(|index, operator, part, arena| {
             for output in operator.outputs() {
-                let tensor = tensors.get(output).ok_or(fault)?;
-                let bytes = self.arena.get_mut(tensor.range()).ok_or(fault)?;
-                observe(index, &tensor, bytes);
+                let tensor = tensors.get(output)?;
+                let range = match part {
+                    Some(part) => part.new_bytes(operator, output, &tensor)?,
+                    None => tensor.range(),
+                };
+                observe(index, &tensor, arena.get_mut(range)?);
             }
-        }
-        Ok(())
+            Some(())
+        })
+    }
+
+    /// Like [`Session::run`], and gives the digest of each operator's output, in the order of the
+    /// operators.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::run`].
+    #[cfg(feature = "digests")]
+    pub fn run_digests(
+        &mut self,
+        each: &mut dyn FnMut(usize, crate::Digest),
+    ) -> Result<(), RunError> {
+        // The operators of a group have indices next to each other: each has a place of its own.
+        let mut digests = [crate::Digest::EMPTY; MAX_GROUP];
+        let tensors = self.model.tensors();
+        self.execute(|index, operator, part, arena| {
+            let output = operator.output(0)?;
+            let tensor = tensors.get(output)?;
+            let range = match part {
+                Some(part) => part.new_bytes(operator, output, &tensor)?,
+                None => tensor.range(),
+            };
+            let digest = digests.get_mut(index % MAX_GROUP)?;
+            digest.update(tensor.dtype, arena.get(range)?);
+            if part.is_none_or(|part| part.is_last()) {
+                each(index, *digest);
+                *digest = crate::Digest::EMPTY;
+            }
+            Some(())
+        })
     }
 
     /// Fills the inputs with the golden values made from `seed`.
@@ -214,9 +271,8 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
         self.fill_golden_inputs(golden.seed)?;
         let mut expected = crate::artifact::Golden::digests(section);
         let mut first = None;
-        self.run_observed(&mut |index, tensor, bytes| {
-            let same = expected.next() == Some(crate::Digest::of(tensor.dtype, bytes).0);
-            if !same && first.is_none() {
+        self.run_digests(&mut |index, digest| {
+            if expected.next() != Some(digest.0) && first.is_none() {
                 first = Some(index);
             }
         })?;

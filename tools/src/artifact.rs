@@ -168,12 +168,15 @@ impl Artifact {
             write_inputs(&mut session, sample)?;
             let mut digests = Vec::new();
             let mut layers = Vec::new();
-            session.run_observed(&mut |_, tensor, bytes| {
-                digests.push(niwaki::Digest::of(tensor.dtype, bytes).0);
-                if keep_layers {
+            if keep_layers {
+                let collected = collect_layers(&mut session)?;
+                for (tensor, bytes) in &collected {
+                    digests.push(niwaki::Digest::of(tensor.dtype, bytes).0);
                     layers.push(layer(model.text(tensor.name), tensor, bytes));
                 }
-            })?;
+            } else {
+                session.run_digests(&mut |_, digest| digests.push(digest.0))?;
+            }
             let outputs = (0..model.output_count())
                 .map(|i| Ok(session.output(i)?.to_vec()))
                 .collect::<Result<_>>()?;
@@ -231,6 +234,18 @@ pub fn write_inputs(session: &mut Session<'_, '_>, sample: &[Elements]) -> Resul
         input.copy_from_slice(&bytes);
     }
     Ok(())
+}
+
+/// Runs, and gives the output of every operator with its bytes, however many strips they came in.
+fn collect_layers(session: &mut Session<'_, '_>) -> Result<Vec<(Tensor, Vec<u8>)>> {
+    let mut layers: Vec<(Tensor, Vec<u8>)> = Vec::new();
+    session.run_observed(&mut |index, tensor, bytes| {
+        if index >= layers.len() {
+            layers.push((*tensor, Vec::new()));
+        }
+        layers[index].1.extend_from_slice(bytes);
+    })?;
+    Ok(layers)
 }
 
 fn slot(name: &str, tensor: &Tensor) -> Slot {

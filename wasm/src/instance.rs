@@ -3,7 +3,7 @@
 use core::fmt;
 
 use niwaki::artifact::Tensor;
-use niwaki::{Digest, Model, OwnedModel, Session};
+use niwaki::{Model, OwnedModel, Session};
 
 use crate::buffer::{AlignedBytes, zeroed_words};
 use crate::{Error, Port};
@@ -139,9 +139,7 @@ impl Instance {
     pub fn run_with_digests(&mut self) -> Result<Vec<u64>, Error> {
         let mut digests = Vec::with_capacity(self.model().operator_count());
         self.loaded_session()?
-            .run_observed(&mut |_, tensor, bytes| {
-                digests.push(Digest::of(tensor.dtype, bytes).0);
-            })?;
+            .run_digests(&mut |_, digest| digests.push(digest.0))?;
         self.has_run = true;
         Ok(digests)
     }

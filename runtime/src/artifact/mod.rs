@@ -10,7 +10,7 @@ mod tensor;
 
 pub use header::{Header, MAGIC};
 pub use interface::{Golden, Port, Text};
-pub use operator::{OperatorHeader, Operators, RawOperator};
+pub use operator::{OperatorHeader, Operators, RawOperator, Strip};
 pub use tensor::{DataType, Storage, Tensor, Tensors};
 
 use core::marker::PhantomData;

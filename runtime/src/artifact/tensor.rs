@@ -96,6 +96,9 @@ pub struct Tensor {
     pub storage: Storage,
     /// Number of dimensions, at most [`MAX_RANK`].
     pub rank: u8,
+    /// How many rows the arena holds at a time of a tensor that is written and read in strips; 0
+    /// when it holds all of them. See [`Tensor::rows`].
+    pub held: u8,
     /// Dimensions in memory order, the last varying fastest; 1 behind `rank`.
     pub dims: [u32; MAX_RANK],
     /// For each dimension in memory order, the ONNX axis that it is, four bits each, the first
@@ -114,7 +117,7 @@ pub struct Tensor {
 record! {
     /// [`Tensor`] as stored.
     struct Stored {
-        /// Element type, storage and rank, a byte each from the lowest; the highest is zero.
+        /// Element type, storage, rank and rows held, a byte each from the lowest.
         pub kind: u32,
         /// See [`Tensor::dims`].
         pub dims: [u32; MAX_RANK],
@@ -136,29 +139,29 @@ impl Record for Tensor {
 
     fn read(words: &mut Words<'_>) -> Option<Self> {
         let stored = Stored::read(words)?;
-        let [dtype, storage, rank, zero] = stored.kind.to_le_bytes();
+        let [dtype, storage, rank, held] = stored.kind.to_le_bytes();
         let storage = match storage {
             0 => Storage::Arena,
             1 => Storage::Data,
             _ => return None,
         };
-        let tensor = Self {
+        Some(Self {
             dtype: DataType::from_code(dtype)?,
             storage,
             rank,
+            held,
             dims: stored.dims,
             layout: stored.layout,
             offset: stored.offset,
             scale: stored.scale,
             zero_point: stored.zero_point,
             name: stored.name,
-        };
-        (zero == 0).then_some(tensor)
+        })
     }
 
     fn write(&self, sink: &mut dyn FnMut(u32)) {
         Stored {
-            kind: u32::from_le_bytes([self.dtype as u8, self.storage as u8, self.rank, 0]),
+            kind: u32::from_le_bytes([self.dtype as u8, self.storage as u8, self.rank, self.held]),
             dims: self.dims,
             layout: self.layout,
             offset: self.offset,
@@ -206,10 +209,24 @@ impl Tensor {
         self.len() * self.dtype.bytes()
     }
 
-    /// First byte and the one behind the last, in arena or data section.
+    /// Number of rows: the first dimension in memory order that is longer than 1, or 1.
+    pub fn rows(&self) -> u32 {
+        self.dims.iter().copied().find(|&dim| dim > 1).unwrap_or(1)
+    }
+
+    /// Elements of a row.
+    pub fn row_len(&self) -> usize {
+        self.len().checked_div(self.rows() as usize).unwrap_or(0)
+    }
+
+    /// First byte and the one behind the last, in arena or data section, of what is held there.
     pub fn range(&self) -> core::ops::Range<usize> {
         let start = self.offset as usize;
-        start..start.saturating_add(self.byte_len())
+        let bytes = match self.held {
+            0 => self.byte_len(),
+            held => usize::from(held) * self.row_len() * self.dtype.bytes(),
+        };
+        start..start.saturating_add(bytes)
     }
 
     /// True when both lie in the arena and share a byte.

@@ -145,7 +145,7 @@ impl ConvF32<'_> {
 }
 
 /// `copy_from_slice` that cannot panic.
-pub(super) trait CopyChecked<T> {
+pub(crate) trait CopyChecked<T> {
     /// Copies when the lengths are equal, otherwise gives `None`.
     fn copy_from_slice_checked(&mut self, from: &[T]) -> Option<()>;
 }

@@ -21,7 +21,7 @@ mod softmax;
 mod strided;
 mod window;
 
-pub(crate) use conv::{ConvF32, ConvI8};
+pub(crate) use conv::{ConvF32, ConvI8, CopyChecked};
 pub(crate) use conv_transpose::ConvTransposeF32;
 pub(crate) use depthwise::{DepthwiseF32, DepthwiseI8};
 pub(crate) use fully_connected::{FullyConnectedBorderI8, FullyConnectedF32, FullyConnectedI8};

@@ -1,7 +1,6 @@
 //! Conv: ONNX `Conv` in one or two dimensions, any stride, padding, dilation and group count.
 
-use super::overlap::Steps;
-use super::{Check, Memory, Operator, Overlap};
+use super::{Check, Memory, Operator, Steps};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, Window, volume};
@@ -116,9 +115,8 @@ impl Operator for ConvI8 {
         Ok(())
     }
 
-    fn overlap(_: &Check<'_>, p: &ConvI8Params, _: usize) -> Option<Overlap> {
-        let size = size_of::<i8>();
-        Some(steps(&p.window, p.groups, p.group_in, p.group_out).overlap(size, size))
+    fn steps(_: &Check<'_>, p: &ConvI8Params) -> Option<Steps> {
+        Some(steps(&p.window, p.groups, p.group_in, p.group_out))
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &ConvI8Params) -> Result<(), Fault> {
@@ -165,9 +163,8 @@ impl Operator for ConvF32 {
         Ok(())
     }
 
-    fn overlap(_: &Check<'_>, p: &ConvF32Params, _: usize) -> Option<Overlap> {
-        let size = size_of::<f32>();
-        Some(steps(&p.window, p.groups, p.group_in, p.group_out).overlap(size, size))
+    fn steps(_: &Check<'_>, p: &ConvF32Params) -> Option<Steps> {
+        Some(steps(&p.window, p.groups, p.group_in, p.group_out))
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &ConvF32Params) -> Result<(), Fault> {

@@ -1,7 +1,6 @@
 //! Depthwise convolution: ONNX `Conv` with as many groups as input and output channels.
 
-use super::overlap::Steps;
-use super::{Check, Memory, Operator, Overlap};
+use super::{Check, Memory, Operator, Steps};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, Window, volume};
@@ -90,9 +89,8 @@ impl Operator for DepthwiseConvI8 {
         Ok(())
     }
 
-    fn overlap(_: &Check<'_>, p: &DepthwiseI8Params, _: usize) -> Option<Overlap> {
-        let size = size_of::<i8>();
-        Some(Steps::of_window(&p.window, p.channels, p.channels).overlap(size, size))
+    fn steps(_: &Check<'_>, p: &DepthwiseI8Params) -> Option<Steps> {
+        Some(Steps::of_window(&p.window, p.channels, p.channels))
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &DepthwiseI8Params) -> Result<(), Fault> {
@@ -136,9 +134,8 @@ impl Operator for DepthwiseConvF32 {
         Ok(())
     }
 
-    fn overlap(_: &Check<'_>, p: &DepthwiseF32Params, _: usize) -> Option<Overlap> {
-        let size = size_of::<f32>();
-        Some(Steps::of_window(&p.window, p.channels, p.channels).overlap(size, size))
+    fn steps(_: &Check<'_>, p: &DepthwiseF32Params) -> Option<Steps> {
+        Some(Steps::of_window(&p.window, p.channels, p.channels))
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &DepthwiseF32Params) -> Result<(), Fault> {

@@ -1,6 +1,6 @@
 //! Add and Mul of two tensors, with ONNX's broadcasting.
 
-use super::{Check, Memory, Operator, Overlap};
+use super::{Check, Memory, Operator, Overlap, Steps};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::Strides;
@@ -54,6 +54,12 @@ pub(super) fn check_walks(
         check.expect_input(i, dtype, walk.reach())?;
     }
     Ok(())
+}
+
+/// Rows, when each element of the output is computed from those of both inputs at its place.
+fn steps(check: &Check<'_>, walks: &[Strides; 2]) -> Option<Steps> {
+    let in_order = walks.iter().all(Strides::is_in_order);
+    in_order.then(|| check.element_steps())?
 }
 
 /// An input that is as large as the output, element for element, may be written over. Upwards
@@ -120,6 +126,9 @@ macro_rules! binary {
             fn check(check: &Check<'_>, p: &BinaryI8Params) -> Result<(), Rule> {
                 check_i8(check, p)
             }
+            fn steps(check: &Check<'_>, p: &BinaryI8Params) -> Option<Steps> {
+                steps(check, &p.walks)
+            }
             fn overlap(check: &Check<'_>, p: &BinaryI8Params, i: usize) -> Option<Overlap> {
                 overlap(check, &p.walks, i)
             }
@@ -136,6 +145,9 @@ macro_rules! binary {
             type Params = BinaryF32Params;
             fn check(check: &Check<'_>, p: &BinaryF32Params) -> Result<(), Rule> {
                 check_walks(check, &p.walks, DataType::F32, DataType::F32)
+            }
+            fn steps(check: &Check<'_>, p: &BinaryF32Params) -> Option<Steps> {
+                steps(check, &p.walks)
             }
             fn overlap(check: &Check<'_>, p: &BinaryF32Params, i: usize) -> Option<Overlap> {
                 overlap(check, &p.walks, i)

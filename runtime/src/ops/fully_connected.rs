@@ -1,7 +1,6 @@
 //! FullyConnected: ONNX `Gemm` and `MatMul` with constant weights, and 1x1 `Conv`.
 
-use super::overlap::Steps;
-use super::{Check, Memory, Operator, Overlap};
+use super::{Check, Memory, Operator, Steps};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, volume};
@@ -69,9 +68,8 @@ impl Operator for FullyConnectedI8 {
         Ok(())
     }
 
-    fn overlap(_: &Check<'_>, p: &FullyConnectedI8Params, _: usize) -> Option<Overlap> {
-        let size = size_of::<i8>();
-        Some(Steps::of_matrix(p.rows, p.depth, p.outputs).overlap(size, size))
+    fn steps(_: &Check<'_>, p: &FullyConnectedI8Params) -> Option<Steps> {
+        Some(Steps::of_matrix(p.rows, p.depth, p.outputs))
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &FullyConnectedI8Params) -> Result<(), Fault> {
@@ -112,9 +110,8 @@ impl Operator for FullyConnectedF32 {
         Ok(())
     }
 
-    fn overlap(_: &Check<'_>, p: &FullyConnectedF32Params, _: usize) -> Option<Overlap> {
-        let size = size_of::<f32>();
-        Some(Steps::of_matrix(p.rows, p.depth, p.outputs).overlap(size, size))
+    fn steps(_: &Check<'_>, p: &FullyConnectedF32Params) -> Option<Steps> {
+        Some(Steps::of_matrix(p.rows, p.depth, p.outputs))
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &FullyConnectedF32Params) -> Result<(), Fault> {

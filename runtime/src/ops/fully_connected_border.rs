@@ -1,8 +1,7 @@
 //! FullyConnected over the pixels of an image, with a bias that depends on how near the border
 //! a pixel is: a 1x1 `Conv` behind a padded one of whose channels some were constant.
 
-use super::overlap::Steps;
-use super::{Check, Memory, Operator, Overlap};
+use super::{Check, Memory, Operator, Steps};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, volume};
@@ -76,8 +75,8 @@ impl Operator for FullyConnectedBorderI8 {
         Ok(())
     }
 
-    fn overlap(_: &Check<'_>, p: &FullyConnectedBorderI8Params, _: usize) -> Option<Overlap> {
-        Some(steps(p).overlap(size_of::<i8>(), size_of::<i8>()))
+    fn steps(_: &Check<'_>, p: &FullyConnectedBorderI8Params) -> Option<Steps> {
+        Some(steps(p))
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &FullyConnectedBorderI8Params) -> Result<(), Fault> {

@@ -1,6 +1,6 @@
 //! Functions of one float: a row each, so that a program links those that its model has.
 
-use super::{Check, Memory, Operator, Overlap};
+use super::{Check, Memory, Operator, Overlap, Steps};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
 use crate::functions;
@@ -52,6 +52,9 @@ macro_rules! functions {
             type Params = $params;
             fn check(check: &Check<'_>, _: &$params) -> Result<(), Rule> {
                 check_to(check, DataType::F32)
+            }
+            fn steps(check: &Check<'_>, _: &$params) -> Option<Steps> {
+                check.element_steps()
             }
             fn overlap(check: &Check<'_>, _: &$params, i: usize) -> Option<Overlap> {
                 check.element_overlap(i)

@@ -1,6 +1,6 @@
 //! Lookup: any function of one byte, as a table that the compiler made.
 
-use super::{Check, Memory, Operator, Overlap};
+use super::{Check, Memory, Operator, Overlap, Steps};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 
@@ -31,6 +31,10 @@ impl Operator for LookupI8 {
         }
         check.constants(p.table, 256)?;
         Ok(())
+    }
+
+    fn steps(check: &Check<'_>, _: &Self::Params) -> Option<Steps> {
+        check.element_steps()
     }
 
     fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {

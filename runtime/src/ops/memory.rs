@@ -6,9 +6,10 @@ use core::ops::Range;
 use bytemuck::{AnyBitPattern, NoUninit};
 
 use super::overlap::{Overlap, Steps};
+use super::strip::Part;
 use crate::artifact::{Blob, DataType, RawOperator, Record, Storage, Tensor, Tensors};
 use crate::error::{Fault, Rule};
-use crate::kernels::{Band, Strides, for_each_pair};
+use crate::kernels::{Band, CopyChecked as _, Strides, for_each_pair};
 
 /// One operator at load: its record, its tensors, and the weights it names.
 #[derive(Clone, Copy, Debug)]
@@ -117,6 +118,14 @@ impl<'m> Check<'m> {
         good.then_some(()).ok_or(Rule::Parameter)
     }
 
+    /// The rows of an operator that computes each element of the output from those of the inputs
+    /// at the same index.
+    pub(crate) fn element_steps(&self) -> Option<Steps> {
+        let output = self.output().ok()?;
+        let row = u32::try_from(output.row_len()).ok()?;
+        Some(Steps::of_matrix(output.rows(), row, row))
+    }
+
     /// Where the output of a function of one element may lie over input `i`.
     pub(crate) fn element_overlap(&self, i: usize) -> Option<Overlap> {
         let (input, output) = (self.input(i).ok()?, self.output().ok()?);
@@ -160,6 +169,8 @@ pub struct Memory<'m, 'a> {
     tensors: Tensors<'m>,
     operator: RawOperator<'m>,
     arena: &'a mut [u8],
+    /// The strip to compute; `None` for an operator that is run at once.
+    part: Option<Part<'m>>,
 }
 
 impl<'m, 'a> Memory<'m, 'a> {
@@ -175,7 +186,33 @@ impl<'m, 'a> Memory<'m, 'a> {
             tensors,
             operator,
             arena,
+            part: None,
         }
+    }
+
+    /// The same for one strip of the operator's group. Makes room for the strip's rows in the
+    /// output's place.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] when there is no room, which the check excludes.
+    pub fn of_part(mut self, part: Part<'m>) -> Result<Self, Fault> {
+        let output = self.output_tensor()?;
+        let row = output.row_len() * output.dtype.bytes();
+        let gone = part.step(&self.operator, &output) as usize * row;
+        if gone > 0 {
+            let kept = self.operator.strip.keep() as usize * row;
+            let place = self.arena.get_mut(output.range()).ok_or(Fault)?;
+            move_down(place.get_mut(..gone + kept).ok_or(Fault)?, gone).ok_or(Fault)?;
+        }
+        self.part = Some(part);
+        Ok(self)
+    }
+
+    /// Whether the strip has any rows of this operator.
+    pub(crate) fn has_work(&self) -> bool {
+        let output = self.output_tensor();
+        output.is_ok_and(|output| !self.new_elements(&output).is_empty())
     }
 
     /// The operator's code.
@@ -237,7 +274,7 @@ impl<'m, 'a> Memory<'m, 'a> {
     ) -> Result<(&[A], &mut [O]), Fault> {
         let input = self.input_tensor(i)?;
         let (sources, output) = self.split_at_output()?;
-        Ok((sources.elements(&input)?, output))
+        Ok((sources.whole(&input)?, output))
     }
 
     /// Inputs 0 and 1 and the output, as slices of elements. The inputs may be the same.
@@ -255,7 +292,7 @@ impl<'m, 'a> Memory<'m, 'a> {
         let inputs = [self.input_tensor(0)?, self.input_tensor(1)?];
         let (sources, output) = self.split_at_output()?;
         let [a, b] = &inputs;
-        Ok((sources.elements(a)?, sources.elements(b)?, output))
+        Ok((sources.whole(a)?, sources.whole(b)?, output))
     }
 
     /// Computes the output from input 0 in rows: all at once when the two tensors lie apart, and
@@ -272,15 +309,22 @@ impl<'m, 'a> Memory<'m, 'a> {
         steps: &Steps,
         mut run: impl FnMut(&Band, &[A], &mut [O]) -> Option<()>,
     ) -> Result<(), Fault> {
-        let input = self.input_tensor(0)?;
-        let output = self.output_tensor()?;
+        let input = self.input_place(0)?;
+        let output = self.output_place()?;
+        if self.part.is_some() {
+            let elements = self.new_elements(&output.tensor);
+            let span = steps.span_of_elements(&elements).ok_or(Fault)?;
+            let (x, y) = self.pieces(&input, &span.input, &output, &span.output)?;
+            return run(&span.band, x, y).ok_or(Fault);
+        }
         let sizes = [size_of::<A>(), size_of::<O>()];
-        let offsets = [input.offset, output.offset];
+        let offsets = [input.tensor.offset, output.tensor.offset];
+        let overlaps = input.tensor.overlaps(&output.tensor);
         let mut done = 0;
         while !steps.is_done(done) {
-            let span = if !input.overlaps(&output) {
+            let span = if !overlaps {
                 Some(steps.all())
-            } else if output.offset < input.offset {
+            } else if output.tensor.offset < input.tensor.offset {
                 steps.upwards(done, sizes, offsets)
             } else {
                 steps.downwards(done, sizes, offsets)
@@ -293,22 +337,47 @@ impl<'m, 'a> Memory<'m, 'a> {
         Ok(())
     }
 
+    /// Where input `i` is, and which of its elements are there.
+    fn input_place(&self, i: usize) -> Result<Place, Fault> {
+        self.place(self.operator.input(i).ok_or(Fault)?)
+    }
+
+    /// Where the output is, and which of its elements are there.
+    fn output_place(&self) -> Result<Place, Fault> {
+        self.place(self.operator.output(0).ok_or(Fault)?)
+    }
+
+    fn place(&self, index: u16) -> Result<Place, Fault> {
+        let tensor = self.tensors.get(index).ok_or(Fault)?;
+        let first = match &self.part {
+            Some(part) => part.first_row(index, &tensor).ok_or(Fault)? as usize * tensor.row_len(),
+            None => 0,
+        };
+        Ok(Place { tensor, first })
+    }
+
+    /// The elements of the output that are to be computed.
+    fn new_elements(&self, output: &Tensor) -> Range<usize> {
+        match &self.part {
+            Some(part) => {
+                let rows = part.rows(&self.operator, output);
+                let row = output.row_len();
+                rows.start as usize * row..rows.end as usize * row
+            }
+            None => 0..output.len(),
+        }
+    }
+
     /// Some elements of an input and some of the output, which share no byte.
     fn pieces<A: AnyBitPattern, O: AnyBitPattern + NoUninit>(
         &mut self,
-        input: &Tensor,
+        input: &Place,
         from: &Range<usize>,
-        output: &Tensor,
+        output: &Place,
         to: &Range<usize>,
     ) -> Result<(&[A], &mut [O]), Fault> {
-        let bytes = |tensor: &Tensor, part: &Range<usize>| {
-            let size = tensor.dtype.bytes();
-            let start = tensor.offset as usize;
-            start + part.start * size..start + part.end * size
-        };
-        let (from, to) = (bytes(input, from), bytes(output, to));
-        let (sources, y) = split_at_output(self.data, self.arena, &to)?;
-        Ok((sources.bytes(input.storage, from)?, y))
+        let (sources, y) = split_at_output(self.data, self.arena, &output.bytes(to)?)?;
+        Ok((sources.elements(input, from)?, y))
     }
 
     /// Computes each element of the output from the one of input 0 at the same index.
@@ -321,10 +390,11 @@ impl<'m, 'a> Memory<'m, 'a> {
         A: AnyBitPattern + NoUninit,
         O: AnyBitPattern + NoUninit,
     {
-        let input = self.input_tensor(0)?;
-        let output = self.output_tensor()?;
-        if !input.overlaps(&output) {
-            let (x, y) = self.unary::<A, O>(0)?;
+        let (from, to) = (self.input_place(0)?, self.output_place()?);
+        let (input, output) = (&from.tensor, &to.tensor);
+        if self.part.is_some() || !input.overlaps(output) {
+            let elements = self.new_elements(output);
+            let (x, y) = self.pieces::<A, O>(&from, &elements, &to, &elements)?;
             for (y, &x) in y.iter_mut().zip(x) {
                 *y = f(x);
             }
@@ -358,6 +428,9 @@ impl<'m, 'a> Memory<'m, 'a> {
     ) -> Result<(), Fault> {
         let inputs = [self.input_tensor(0)?, self.input_tensor(1)?];
         let output = self.output_tensor()?;
+        if self.part.is_some() {
+            return self.pairs_of_part(f);
+        }
         if !inputs.iter().any(|input| input.overlaps(&output)) {
             let (a, b, y) = self.binary::<T, T>()?;
             return crate::kernels::broadcast(walks, a, b, y, f).ok_or(Fault);
@@ -376,6 +449,25 @@ impl<'m, 'a> Memory<'m, 'a> {
             Some(())
         })
         .ok_or(Fault)
+    }
+
+    /// [`Memory::by_pairs`] of one strip, of two inputs whose walks meet every element in order.
+    fn pairs_of_part<T: AnyBitPattern + NoUninit>(
+        &mut self,
+        f: impl Fn(T, T) -> T,
+    ) -> Result<(), Fault> {
+        let places = [self.input_place(0)?, self.input_place(1)?];
+        let output = self.output_place()?;
+        let elements = self.new_elements(&output.tensor);
+        let (sources, y) =
+            split_at_output::<T>(self.data, self.arena, &output.bytes(&elements)?)?;
+        let [a, b] = &places;
+        let a = sources.elements::<T>(a, &elements)?;
+        let b = sources.elements::<T>(b, &elements)?;
+        for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
+            *y = f(a, b);
+        }
+        Ok(())
     }
 
     /// Inputs 0 to `N` - 1 and the output as bytes, with their element types: for operators whose
@@ -400,7 +492,7 @@ impl<'m, 'a> Memory<'m, 'a> {
         let mut inputs: [(DataType, &[u8]); N] = [(dtype, &[]); N];
         for (input, tensor) in inputs.iter_mut().zip(&tensors) {
             let tensor = tensor.as_ref().ok_or(Fault)?;
-            *input = (tensor.dtype, sources.elements(tensor)?);
+            *input = (tensor.dtype, sources.whole(tensor)?);
         }
         Ok((inputs, (dtype, output)))
     }
@@ -435,7 +527,7 @@ impl<'m, 'a> Memory<'m, 'a> {
     ) -> Result<(&[A], &[B], &mut [O]), Fault> {
         let (a, b) = (self.input_tensor(a)?, self.input_tensor(b)?);
         let (sources, output) = self.split_at_output()?;
-        Ok((sources.elements(&a)?, sources.elements(&b)?, output))
+        Ok((sources.whole(&a)?, sources.whole(&b)?, output))
     }
 
     /// Inputs 0, 1 and 2, of any types, and the output.
@@ -458,9 +550,9 @@ impl<'m, 'a> Memory<'m, 'a> {
         let c = self.input_tensor(2)?;
         let (sources, output) = self.split_at_output()?;
         Ok((
-            sources.elements(&a)?,
-            sources.elements(&b)?,
-            sources.elements(&c)?,
+            sources.whole(&a)?,
+            sources.whole(&b)?,
+            sources.whole(&c)?,
             output,
         ))
     }
@@ -471,6 +563,35 @@ impl<'m, 'a> Memory<'m, 'a> {
         let range = self.output_tensor()?.range();
         split_at_output(self.data, self.arena, &range)
     }
+}
+
+/// Where a tensor is, and the element that its place begins with.
+struct Place {
+    tensor: Tensor,
+    first: usize,
+}
+
+impl Place {
+    /// The bytes of these elements.
+    fn bytes(&self, elements: &Range<usize>) -> Result<Range<usize>, Fault> {
+        let size = self.tensor.dtype.bytes();
+        let start = self.tensor.offset as usize;
+        let at = |element: usize| element.checked_sub(self.first).map(|i| start + i * size);
+        Ok(at(elements.start).ok_or(Fault)?..at(elements.end).ok_or(Fault)?)
+    }
+}
+
+/// Moves all but the first `gone` bytes to the front.
+fn move_down(bytes: &mut [u8], gone: usize) -> Option<()> {
+    let mut rest = bytes;
+    while rest.len() > gone {
+        let (to, from) = rest.split_at_mut_checked(gone)?;
+        let len = gone.min(from.len());
+        to.get_mut(..len)?
+            .copy_from_slice_checked(from.get(..len)?)?;
+        rest = from;
+    }
+    Some(())
 }
 
 /// Takes these bytes of the arena out, to be written, from all others, which may be read.
@@ -540,8 +661,16 @@ struct Sources<'s> {
 }
 
 impl<'s> Sources<'s> {
-    fn elements<T: AnyBitPattern>(&self, tensor: &Tensor) -> Result<&'s [T], Fault> {
+    fn whole<T: AnyBitPattern>(&self, tensor: &Tensor) -> Result<&'s [T], Fault> {
         self.bytes(tensor.storage, tensor.range())
+    }
+
+    fn elements<T: AnyBitPattern>(
+        &self,
+        place: &Place,
+        elements: &Range<usize>,
+    ) -> Result<&'s [T], Fault> {
+        self.bytes(place.tensor.storage, place.bytes(elements)?)
     }
 
     fn bytes<T: AnyBitPattern>(

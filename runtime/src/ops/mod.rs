@@ -32,6 +32,7 @@ mod resample;
 mod scatter;
 mod softmax;
 mod strided;
+mod strip;
 mod top_k;
 mod transpose;
 mod unary;
@@ -79,7 +80,7 @@ pub use lookup::LookupParams;
 pub use mat_mul::{MatMulF32Params, MatMulI8Params};
 pub use memory::{Check, Memory};
 pub use one_hot::OneHotParams;
-pub use overlap::Overlap;
+pub use overlap::{Overlap, Steps};
 pub use pad::PadParams;
 pub use pool::{
     AveragePoolF32Params, AveragePoolI8Params, LpPoolF32Params, MaxPoolIndicesParams, MaxPoolParams,
@@ -91,6 +92,7 @@ pub use reduce::{ArgParams, CumSumParams, ReduceParams};
 pub use resample::ResampleF32Params;
 pub use softmax::{SoftmaxF32Params, SoftmaxI8Params};
 pub use strided::{StridedCopyParams, TakeParams};
+pub use strip::{Group, MAX_GROUP, Part};
 pub use top_k::TopKParams;
 pub use transpose::TransposeParams;
 pub use unary::ClampParams;
@@ -125,10 +127,18 @@ pub trait Operator: Registered {
     /// A [`Fault`], only where [`Operator::check`] has overlooked something.
     fn run(memory: &mut Memory<'_, '_>, params: &Self::Params) -> Result<(), Fault>;
 
-    /// Where the output may share bytes with input `i`; `None` when it may not. Asked only of
-    /// what [`Operator::check`] has accepted.
-    fn overlap(_check: &Check<'_>, _params: &Self::Params, _i: usize) -> Option<Overlap> {
+    /// The rows that the operator can compute one after the other; `None` when it computes its
+    /// output only as a whole. Asked only of what [`Operator::check`] has accepted.
+    fn steps(_check: &Check<'_>, _params: &Self::Params) -> Option<Steps> {
         None
+    }
+
+    /// Where the output may share bytes with input `i`; `None` when it may not. By default what
+    /// follows from the rows. Asked only of what [`Operator::check`] has accepted.
+    fn overlap(check: &Check<'_>, params: &Self::Params, i: usize) -> Option<Overlap> {
+        let [input, output] = [check.input(i).ok()?, check.output().ok()?];
+        let steps = Self::steps(check, params)?;
+        Some(steps.overlap(input.dtype.bytes(), output.dtype.bytes()))
     }
 
     /// Multiply-accumulates of one run.
@@ -158,6 +168,10 @@ pub trait OperatorSet {
     ///
     /// A [`Fault`], never for a record that has passed [`OperatorSet::check`].
     fn run(memory: &mut Memory<'_, '_>) -> Result<(), Fault>;
+
+    /// The rows that one operator can compute one after the other, for a record that has passed
+    /// [`OperatorSet::check`]; `None` when it computes its output only as a whole.
+    fn steps(check: &Check<'_>) -> Option<Steps>;
 
     /// Where the output of one operator may share bytes with input `i`, for a record that has
     /// passed [`OperatorSet::check`]; `None` when it may not.
@@ -206,6 +220,15 @@ macro_rules! operator_set {
                         $crate::ops::$op::run(memory, &params)
                     })*
                     _ => Err($crate::Fault),
+                }
+            }
+            fn steps(check: &$crate::ops::Check<'_>) -> Option<$crate::ops::Steps> {
+                use $crate::ops::{Operator as _, Registered as _};
+                match check.code() {
+                    $($crate::ops::$op::CODE => {
+                        $crate::ops::$op::steps(check, &check.parameters().ok()?)
+                    })*
+                    _ => None,
                 }
             }
             fn overlap(

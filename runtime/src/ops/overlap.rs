@@ -46,7 +46,7 @@ impl Overlap {
 ///
 /// Of shapes that a check has accepted: no number of rows, elements or bytes leaves a `u32`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Steps {
+pub struct Steps {
     batch: u32,
     in_h: u32,
     out_h: u32,
@@ -156,6 +156,20 @@ impl Steps {
             }
         }
         overlap
+    }
+
+    /// The elements of an input that these elements of the output are computed from; `None` when
+    /// they begin or end inside a row, or are none.
+    pub fn needed_for(&self, elements: &Range<usize>) -> Option<Range<usize>> {
+        Some(self.span_of_elements(elements)?.input)
+    }
+
+    /// The rows that these elements of the output are; `None` when they begin or end inside a row.
+    pub(crate) fn span_of_elements(&self, elements: &Range<usize>) -> Option<Span> {
+        let row = self.out_row as usize;
+        let whole = |at: usize| (at.checked_rem(row)? == 0).then(|| (at / row) as u32);
+        let rows = whole(elements.start)?..whole(elements.end)?;
+        (rows.start < rows.end && rows.end <= self.count()).then(|| self.span_of(rows))
     }
 
     /// All rows at once.

@@ -1,7 +1,6 @@
 //! MaxPool and AveragePool; a global pool is one whose window is the whole image.
 
-use super::overlap::Steps;
-use super::{Check, Memory, Operator, Overlap};
+use super::{Check, Memory, Operator, Steps};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, IndexSteps, Window, volume};
@@ -103,11 +102,6 @@ fn check_pool_to(
     Ok(())
 }
 
-fn overlap(check: &Check<'_>, window: &Window, channels: u32) -> Option<Overlap> {
-    let size = check.output().ok()?.dtype.bytes();
-    Some(Steps::of_window(window, channels, channels).overlap(size, size))
-}
-
 /// The largest int8 under the window.
 #[derive(Debug)]
 pub struct MaxPoolI8;
@@ -117,8 +111,8 @@ impl Operator for MaxPoolI8 {
     fn check(check: &Check<'_>, p: &MaxPoolParams) -> Result<(), Rule> {
         check_pool(check, &p.window, p.channels, DataType::I8)
     }
-    fn overlap(check: &Check<'_>, p: &MaxPoolParams, _: usize) -> Option<Overlap> {
-        overlap(check, &p.window, p.channels)
+    fn steps(_: &Check<'_>, p: &MaxPoolParams) -> Option<Steps> {
+        Some(Steps::of_window(&p.window, p.channels, p.channels))
     }
     fn run(memory: &mut Memory<'_, '_>, p: &MaxPoolParams) -> Result<(), Fault> {
         let steps = Steps::of_window(&p.window, p.channels, p.channels);
@@ -137,8 +131,8 @@ impl Operator for MaxPoolF32 {
     fn check(check: &Check<'_>, p: &MaxPoolParams) -> Result<(), Rule> {
         check_pool(check, &p.window, p.channels, DataType::F32)
     }
-    fn overlap(check: &Check<'_>, p: &MaxPoolParams, _: usize) -> Option<Overlap> {
-        overlap(check, &p.window, p.channels)
+    fn steps(_: &Check<'_>, p: &MaxPoolParams) -> Option<Steps> {
+        Some(Steps::of_window(&p.window, p.channels, p.channels))
     }
     fn run(memory: &mut Memory<'_, '_>, p: &MaxPoolParams) -> Result<(), Fault> {
         let steps = Steps::of_window(&p.window, p.channels, p.channels);
@@ -162,8 +156,8 @@ impl Operator for AveragePoolI8 {
         OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Rule::Parameter)?;
         Ok(())
     }
-    fn overlap(check: &Check<'_>, p: &AveragePoolI8Params, _: usize) -> Option<Overlap> {
-        overlap(check, &p.window, p.channels)
+    fn steps(_: &Check<'_>, p: &AveragePoolI8Params) -> Option<Steps> {
+        Some(Steps::of_window(&p.window, p.channels, p.channels))
     }
     fn run(memory: &mut Memory<'_, '_>, p: &AveragePoolI8Params) -> Result<(), Fault> {
         let quantization = kernels::AverageI8 {
@@ -189,8 +183,8 @@ impl Operator for AveragePoolF32 {
     fn check(check: &Check<'_>, p: &AveragePoolF32Params) -> Result<(), Rule> {
         check_pool(check, &p.window, p.channels, DataType::F32)
     }
-    fn overlap(check: &Check<'_>, p: &AveragePoolF32Params, _: usize) -> Option<Overlap> {
-        overlap(check, &p.window, p.channels)
+    fn steps(_: &Check<'_>, p: &AveragePoolF32Params) -> Option<Steps> {
+        Some(Steps::of_window(&p.window, p.channels, p.channels))
     }
     fn run(memory: &mut Memory<'_, '_>, p: &AveragePoolF32Params) -> Result<(), Fault> {
         let padded = p.count_include_pad != 0;

@@ -1,6 +1,6 @@
 //! QuantizeLinear and DequantizeLinear of whole tensors.
 
-use super::{Check, Memory, Operator, Overlap};
+use super::{Check, Memory, Operator, Overlap, Steps};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
 use crate::numerics::{OutputStage, dequantize};
@@ -31,6 +31,10 @@ impl Operator for QuantizeI8 {
         check.zero_point(p.zero_point)
     }
 
+    fn steps(check: &Check<'_>, _: &Self::Params) -> Option<Steps> {
+        check.element_steps()
+    }
+
     fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {
         check.element_overlap(i)
     }
@@ -55,6 +59,10 @@ impl Operator for DequantizeI8 {
         check.expect_output(DataType::F32, len)?;
         check.scale(p.scale)?;
         check.zero_point(p.zero_point)
+    }
+
+    fn steps(check: &Check<'_>, _: &Self::Params) -> Option<Steps> {
+        check.element_steps()
     }
 
     fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {

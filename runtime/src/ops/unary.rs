@@ -1,6 +1,6 @@
 //! Float functions of one element.
 
-use super::{Check, Memory, Operator, Overlap};
+use super::{Check, Memory, Operator, Overlap, Steps};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
 use crate::numerics::{clamp_f32, sigmoid, tanh};
@@ -32,6 +32,9 @@ impl Operator for ClampF32 {
     fn check(check: &Check<'_>, _: &ClampParams) -> Result<(), Rule> {
         check_same(check)
     }
+    fn steps(check: &Check<'_>, _: &Self::Params) -> Option<Steps> {
+        check.element_steps()
+    }
     fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {
         check.element_overlap(i)
     }
@@ -49,6 +52,9 @@ impl Operator for SigmoidF32 {
     fn check(check: &Check<'_>, (): &()) -> Result<(), Rule> {
         check_same(check)
     }
+    fn steps(check: &Check<'_>, _: &Self::Params) -> Option<Steps> {
+        check.element_steps()
+    }
     fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {
         check.element_overlap(i)
     }
@@ -65,6 +71,9 @@ impl Operator for TanhF32 {
     type Params = ();
     fn check(check: &Check<'_>, (): &()) -> Result<(), Rule> {
         check_same(check)
+    }
+    fn steps(check: &Check<'_>, _: &Self::Params) -> Option<Steps> {
+        check.element_steps()
     }
     fn overlap(check: &Check<'_>, _: &Self::Params, i: usize) -> Option<Overlap> {
         check.element_overlap(i)

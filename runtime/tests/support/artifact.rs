@@ -172,6 +172,7 @@ fn tensor(dtype: DataType, storage: Storage, shape: &[usize], offset: u32) -> Te
         dtype,
         storage,
         rank: shape.len() as u8,
+        held: 0,
         dims,
         // Every axis at its own place: operators look at their parameters, not at this.
         layout: 0x54_3210,

@@ -58,6 +58,10 @@ pub(super) struct Compile {
     /// Leave everything in, also what does not change the output.
     #[arg(long)]
     no_shrink: bool,
+    /// The most bytes that the arena may take, for instance 20000 or 24K: layers are run in strips
+    /// of rows where it would take more. The outputs keep their bits; a run takes a little longer.
+    #[arg(long, value_name = "BYTES", value_parser = super::budget::bytes)]
+    ram: Option<u64>,
     /// Leave names of layers and the origin out: smaller, and harder to look into.
     #[arg(long)]
     strip: bool,
@@ -127,6 +131,7 @@ impl Compile {
             bias_correction: self.bias_correction,
             int8_io: self.io == Io::Int8,
             shrink: !self.no_shrink,
+            ram: self.ram.map(|ram| usize::try_from(ram).unwrap_or(usize::MAX)),
             strip: self.strip,
             labels,
         };
@@ -143,11 +148,15 @@ impl Compile {
             let mut json = serde_json::to_value(&summary)?;
             json["target"] = serde_json::to_value(&cost)?;
             json["shrink"] = serde_json::to_value(&compiled.shrink)?;
+            json["strips"] = serde_json::to_value(&compiled.strips)?;
             println!("{}", serde_json::to_string_pretty(&json)?);
         } else {
             println!("{}: {}", self.output.display(), summary.line());
             if let Some(shrink) = compiled.shrink.as_ref().filter(|s| s.has_changed()) {
                 println!("{shrink}");
+            }
+            for group in &compiled.strips {
+                println!("{group}");
             }
             if let Some(cost) = cost {
                 println!("{}", cost.line());

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use anyhow::{Result, ensure};
 use ndarray::{ArrayD, IxDyn};
 use niwaki::MAX_RANK;
-use niwaki::artifact::{Blob, DataType, RawOperator, Record, Tensor};
+use niwaki::artifact::{Blob, DataType, OperatorHeader, RawOperator, Record, Strip, Tensor};
 use niwaki::ops;
 use niwaki::ops::{
     AffineParams, AveragePoolF32Params, AveragePoolI8Params, AxisParams, BinaryF32Params,
@@ -42,6 +42,8 @@ pub struct BuiltTensor {
     pub data: Option<u32>,
     /// Scale and zero point, for a quantised tensor.
     pub affine: Option<(f32, i32)>,
+    /// Rows that the arena holds at a time; 0 for all. The plan sets it.
+    pub held: u8,
 }
 
 impl BuiltTensor {
@@ -62,6 +64,7 @@ impl BuiltTensor {
             dtype: self.dtype,
             storage: niwaki::artifact::Storage::Arena,
             rank: self.order.len() as u8,
+            held: self.held,
             dims,
             layout,
             offset: 0,
@@ -101,6 +104,17 @@ impl BuiltOperator {
             blobs: blobs.map(|i| first + i).collect(),
             record,
         }
+    }
+
+    /// Has it run in so many strips.
+    pub fn run_in_strips(&mut self, strips: u16, strip: &Strip) {
+        let mut words = Vec::new();
+        strip.write(&mut |word| words.push(word));
+        self.blobs.iter_mut().for_each(|at| *at += words.len());
+        // The count is the upper half of the header's last word; the strip follows the header.
+        self.record[OperatorHeader::WORDS - 1] |= u32::from(strips) << 16;
+        let behind = OperatorHeader::WORDS..OperatorHeader::WORDS;
+        self.record.splice(behind, words);
     }
 }
 
@@ -212,6 +226,7 @@ impl Builder {
             order: order.clone(),
             data: None,
             affine: label.affine,
+            held: 0,
         });
         View {
             tensor: self.tensors.len() - 1,

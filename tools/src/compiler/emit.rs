@@ -76,9 +76,7 @@ fn golden_digests(artifact: &[u32]) -> Result<Vec<u64>> {
     let mut session = Session::new(&model, niwaki::as_bytes_mut(&mut arena))?;
     session.fill_golden_inputs(GOLDEN_SEED)?;
     let mut digests = Vec::new();
-    session.run_observed(&mut |_, tensor, bytes| {
-        digests.push(niwaki::Digest::of(tensor.dtype, bytes).0);
-    })?;
+    session.run_digests(&mut |_, digest| digests.push(digest.0))?;
     Ok(digests)
 }
 

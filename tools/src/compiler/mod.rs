@@ -9,6 +9,8 @@ pub mod emit;
 pub mod fold;
 pub mod plan;
 pub mod quantize;
+#[cfg(test)]
+mod random_graphs;
 pub mod select;
 pub mod shrink;
 
@@ -33,6 +35,9 @@ pub struct Options {
     pub int8_io: bool,
     /// Take out what does not change the output.
     pub shrink: bool,
+    /// The most bytes that the arena may take: groups of operators are run in strips where it
+    /// would take more.
+    pub ram: Option<usize>,
     /// Leave names, labels and provenance out.
     pub strip: bool,
     /// Labels of output 0.
@@ -47,6 +52,7 @@ impl Default for Options {
             bias_correction: false,
             int8_io: false,
             shrink: true,
+            ram: None,
             strip: false,
             labels: Vec::new(),
         }
@@ -60,6 +66,8 @@ pub struct Compiled {
     pub artifact: Vec<u32>,
     /// What the lossless shrink did, if it was on.
     pub shrink: Option<shrink::Report>,
+    /// What is run in strips, so that the arena is as small as was asked for.
+    pub strips: Vec<plan::Strips>,
 }
 
 impl Compiled {
@@ -117,7 +125,10 @@ pub fn compile(
         .then(|| shrink::shrink(&mut selected))
         .transpose()?;
     let (inputs, outputs) = (tensors(&selected.inputs), tensors(&selected.outputs));
-    let plan = plan::plan(&mut selected.builder, &inputs, &outputs);
+    let plan = match options.ram {
+        Some(ram) => plan::plan_within(&mut selected.builder, &inputs, &outputs, ram)?,
+        None => plan::plan(&mut selected.builder, &inputs, &outputs),
+    };
     let extras = emit::Extras {
         strip: options.strip,
         ranges,
@@ -125,7 +136,11 @@ pub fn compile(
         provenance: provenance(imported, options, quantized, calibration)?,
     };
     let artifact = emit::emit(&selected, &plan, &extras).context("cannot write the artifact")?;
-    Ok(Compiled { artifact, shrink })
+    Ok(Compiled {
+        artifact,
+        shrink,
+        strips: plan.strips,
+    })
 }
 
 fn tensors(ports: &[(usize, String)]) -> Vec<usize> {

@@ -25,7 +25,7 @@ const STACK_PER_NODE: usize = 16 << 10;
 const FUNCTIONS: usize = 16;
 
 /// Inputs and outputs of the model, as tensors of the builder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Selected {
     /// The artifact under construction.
     pub builder: Builder,

@@ -28,6 +28,7 @@ pub(crate) fn artifact(digests: [u64; 2]) -> Vec<u8> {
         dtype: DataType::U8,
         storage: Storage::Arena,
         rank: 3,
+        held: 0,
         dims: [1, 3, 2, 1, 1, 1],
         // Stored as (batch, width, channel) of ONNX's (batch, channel, width).
         layout: 0x120,

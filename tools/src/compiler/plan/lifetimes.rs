@@ -60,7 +60,7 @@ impl Conflicts {
                 alive.push(tensor);
             }
             let sum: usize = alive.iter().map(|&t| problem.sizes[t]).sum();
-            needed[time] = sum - shared(problem, &lifetimes, time);
+            needed[time] = sum.saturating_sub(shared(problem, &lifetimes, time));
         }
         Self {
             lifetimes,
@@ -75,6 +75,15 @@ fn shared(problem: &Problem, lifetimes: &[Option<Lifetime>], time: usize) -> usi
     let Some(step) = time.checked_sub(1).and_then(|i| problem.operators.get(i)) else {
         return 0;
     };
+    if let Some(group) = problem.group_of(time - 1) {
+        let dying = |tensor: usize| lifetimes[tensor].is_some_and(|l| l.last == group.range.end);
+        let pairs = group.before.iter().filter(|((t, _), _)| dying(*t));
+        let savings = pairs.map(|(&(input, output), &before)| {
+            let (input, output) = (problem.sizes[input], problem.sizes[output]);
+            (input + output).saturating_sub((before + input).max(output))
+        });
+        return savings.sum();
+    }
     let output = problem.sizes[step.output];
     let dying = |&&(t, _): &&(usize, _)| lifetimes[t].is_some_and(|l| l.last == time);
     let savings = step
@@ -97,6 +106,13 @@ fn distances(
     let Some(step) = time.checked_sub(1).and_then(|i| problem.operators.get(i)) else {
         return apart;
     };
+    if let Some(group) = problem.group_of(time - 1) {
+        let dying = lifetimes[other].is_some_and(|l| l.last == group.range.end);
+        let before = group.before.get(&(other, tensor)).filter(|_| dying);
+        return before.map_or(apart, |&before| {
+            (before.next_multiple_of(ALIGNMENT).min(apart.0), apart.1)
+        });
+    }
     if lifetimes[other].is_none_or(|l| l.last != time) {
         return apart;
     }
@@ -118,15 +134,20 @@ fn lifetimes(problem: &Problem) -> Vec<Option<Lifetime>> {
             first: time,
             last: time,
         });
-        lifetime.last = time;
+        lifetime.first = lifetime.first.min(time);
+        lifetime.last = lifetime.last.max(time);
     };
     for &input in &problem.inputs {
         touch(input, 0);
     }
     for (index, step) in problem.operators.iter().enumerate() {
-        touch(step.output, index + 1);
-        for &(input, _) in &step.inputs {
-            touch(input, index + 1);
+        // All that a group meets is needed as long as the group is at work.
+        let span = problem.group_of(index).map_or(index..index + 1, |g| g.range.clone());
+        for time in [span.start + 1, span.end] {
+            touch(step.output, time);
+            for &(input, _) in &step.inputs {
+                touch(input, time);
+            }
         }
     }
     for &output in &problem.outputs {

@@ -1,18 +1,26 @@
 //! The memory plan: in which order operators run, and where in the arena each tensor lies.
 //!
 //! `order` looks for an order whose peak is low, `lifetimes` says which tensors are needed at
-//! the same time and how near each other they may lie, `place` finds offsets. The loader of the
-//! runtime, which shares no code with them, checks every plan that is written.
+//! the same time and how near each other they may lie, `place` finds offsets. Where that takes more
+//! memory than there is, `fit` has groups of operators run in strips, which `schedule` lays out.
+//! The loader of the runtime, which shares no code with them, checks every plan that is written.
 
+mod fit;
 mod lifetimes;
 mod order;
 mod place;
+mod schedule;
+#[cfg(test)]
+mod tests;
 
+use anyhow::Result;
 use niwaki::artifact::{Operators, Record as _, Tensors};
-use niwaki::ops::{Check, Overlap};
+use niwaki::ops::{Check, Overlap, Steps};
 use niwaki::{All, OperatorSet as _};
+use serde::Serialize;
 
 use super::builder::Builder;
+use schedule::{Group, Rows};
 
 /// Alignment of every tensor in the arena.
 const ALIGNMENT: usize = 4;
@@ -26,6 +34,31 @@ pub struct Plan {
     pub arena_bytes: usize,
     /// What no plan for this order of operators can go below.
     pub lower_bound: usize,
+    /// What is run in strips, to take less memory.
+    pub strips: Vec<Strips>,
+}
+
+/// Operators that are run in strips.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Strips {
+    /// Index of the first of them.
+    pub first: usize,
+    /// Index of the last.
+    pub last: usize,
+    /// In how many strips they are run.
+    pub strips: usize,
+    /// Bytes that are moved in one run, so that rows that are kept stay in one piece.
+    pub moved_bytes: usize,
+}
+
+impl std::fmt::Display for Strips {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "layers {} to {} are run in {} strips, to take less memory; {} bytes are moved for it",
+            self.first, self.last, self.strips, self.moved_bytes
+        )
+    }
 }
 
 /// What the planner sees of a model.
@@ -33,6 +66,10 @@ pub struct Plan {
 struct Problem {
     /// Bytes of each tensor, rounded up to [`ALIGNMENT`]; 0 for constants, which lie elsewhere.
     sizes: Vec<usize>,
+    /// Rows of each tensor.
+    rows: Vec<Rows>,
+    /// What is run in strips, in the order of execution.
+    groups: Vec<Group>,
     /// The operators in the order of the builder.
     operators: Vec<Step>,
     /// Tensors that the caller writes before the first operator.
@@ -48,6 +85,8 @@ struct Step {
     /// Tensors in the arena that it reads, each once, and how near the output may lie to each when
     /// this operator is the last to read it.
     inputs: Vec<(usize, Option<Overlap>)>,
+    /// How its rows follow from those of its inputs, if it can be run in strips.
+    steps: Option<Steps>,
 }
 
 impl Problem {
@@ -66,13 +105,13 @@ impl Problem {
                 .iter()
                 .flat_map(|w| w.to_le_bytes())
                 .collect();
-            let overlap = |i: usize| {
-                let raw = Operators::new(&bytes).next()?;
-                All::overlap(&Check::new(&builder.data, Tensors::new(&records), raw), i)
-            };
+            let raw = Operators::new(&bytes).next();
+            let check = raw.map(|raw| Check::new(&builder.data, Tensors::new(&records), raw));
+            let overlap = |i: usize| All::overlap(check.as_ref()?, i);
             let mut step = Step {
                 output: operator.output,
                 inputs: Vec::new(),
+                steps: check.as_ref().and_then(All::steps),
             };
             for (i, &input) in operator.inputs.iter().enumerate() {
                 if builder.tensors[input].data.is_some() {
@@ -99,12 +138,52 @@ impl Problem {
             let in_arena = |&&t: &&usize| builder.tensors[t].data.is_none();
             tensors.iter().filter(in_arena).copied().collect()
         };
+        let rows = |tensor: &super::builder::BuiltTensor| {
+            let record = tensor.record();
+            Rows {
+                count: record.rows() as usize,
+                len: record.row_len(),
+                size: record.dtype.bytes(),
+            }
+        };
         Self {
             sizes: builder.tensors.iter().map(size).collect(),
+            rows: builder.tensors.iter().map(rows).collect(),
+            groups: Vec::new(),
             operators: builder.operators.iter().map(step).collect(),
             inputs: dynamic(inputs),
             outputs: dynamic(outputs),
         }
+    }
+
+    /// The same with these operators run in strips; groups that they share operators with are no
+    /// more.
+    fn with_group(&self, group: Group) -> Self {
+        let mut problem = self.clone();
+        let apart = |other: &Group| {
+            other.range.end <= group.range.start || group.range.end <= other.range.start
+        };
+        for other in problem.groups.extract_if(.., |other| !apart(other)) {
+            for step in &self.operators[other.range] {
+                let rows = self.rows[step.output];
+                let bytes = rows.count * rows.len * rows.size;
+                problem.sizes[step.output] = bytes.next_multiple_of(ALIGNMENT);
+            }
+        }
+        for position in 0..group.range.len() {
+            let output = self.operators[group.range.start + position].output;
+            problem.sizes[output] = group.bytes(self, position);
+        }
+        problem.groups.push(group);
+        problem.groups.sort_by_key(|group| group.range.start);
+        problem
+    }
+
+    /// The group of an operator.
+    fn group_of(&self, operator: usize) -> Option<&Group> {
+        let after = self.groups.partition_point(|group| group.range.end <= operator);
+        let group = self.groups.get(after);
+        group.filter(|group| group.range.contains(&operator))
     }
 }
 
@@ -120,12 +199,50 @@ fn saving(input: usize, output: usize, overlap: Overlap) -> usize {
 
 /// Plans the arena, and puts the builder's operators into the order of the plan.
 pub fn plan(builder: &mut Builder, inputs: &[usize], outputs: &[usize]) -> Plan {
-    let mut problem = Problem::of(builder, inputs, outputs);
-    if let Some(order) = order::better(&problem) {
-        let reordered = order.iter().map(|&i| builder.operators[i].clone());
-        builder.operators = reordered.collect();
-        problem = Problem::of(builder, inputs, outputs);
+    let problem = ordered(builder, inputs, outputs);
+    place::place(&problem, &lifetimes::Conflicts::of(&problem))
+}
+
+/// Plans an arena of at most `ram` bytes: where [`plan`] takes more, groups of operators are run in
+/// strips.
+///
+/// # Errors
+///
+/// When every plan that is found takes more: names the smallest, and the layer that sets it.
+pub fn plan_within(
+    builder: &mut Builder,
+    inputs: &[usize],
+    outputs: &[usize],
+    ram: usize,
+) -> Result<Plan> {
+    let problem = ordered(builder, inputs, outputs);
+    let name = |operator: usize| {
+        let output = builder.operators[operator].output;
+        builder.tensors[output].name.clone()
+    };
+    let (problem, plan) = fit::fit(&problem, ram, &name)?;
+    run_in_strips(builder, &problem);
+    Ok(plan)
+}
+
+/// Writes the groups of a problem into the records.
+fn run_in_strips(builder: &mut Builder, problem: &Problem) {
+    for group in &problem.groups {
+        let operators = &mut builder.operators[group.range.clone()];
+        for (operator, member) in operators.iter_mut().zip(&group.members) {
+            operator.run_in_strips(group.strips as u16, &member.strip);
+            builder.tensors[operator.output].held = member.held as u8;
+        }
     }
-    let conflicts = lifetimes::Conflicts::of(&problem);
-    place::place(&problem, &conflicts)
+}
+
+/// The problem of a builder whose operators are put into a better order, if there is one.
+fn ordered(builder: &mut Builder, inputs: &[usize], outputs: &[usize]) -> Problem {
+    let problem = Problem::of(builder, inputs, outputs);
+    let Some(order) = order::better(&problem) else {
+        return problem;
+    };
+    let reordered = order.iter().map(|&i| builder.operators[i].clone());
+    builder.operators = reordered.collect();
+    Problem::of(builder, inputs, outputs)
 }

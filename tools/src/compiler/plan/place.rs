@@ -76,6 +76,16 @@ pub(super) fn place(problem: &Problem, conflicts: &Conflicts) -> Plan {
         offsets,
         arena_bytes: arena,
         lower_bound,
+        strips: problem.groups.iter().map(strips).collect(),
+    }
+}
+
+fn strips(group: &super::Group) -> super::Strips {
+    super::Strips {
+        first: group.range.start,
+        last: group.range.end - 1,
+        strips: group.strips,
+        moved_bytes: group.moved,
     }
 }
 
