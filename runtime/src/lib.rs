@@ -63,7 +63,7 @@ pub use owned::OwnedModel;
 pub use session::{Element, Session};
 
 /// The version of the artifact format that this crate writes, and the newest that it reads.
-pub const FORMAT_VERSION: u16 = 2;
+pub const FORMAT_VERSION: u16 = 3;
 
 /// The version of the numeric contract (`NUMERICS.md`) that this crate computes by.
 pub const NUMERICS_VERSION: u16 = 1;

@@ -88,6 +88,13 @@ impl<'m, S: OperatorSet> Model<'m, S> {
                     return Err(Rule::Shape);
                 }
                 tensor.checked_len().ok_or(Rule::Shape)?;
+                let most = match tensor.storage {
+                    Storage::Arena => tensor.rows(),
+                    Storage::Data => 0,
+                };
+                if u32::from(tensor.held) > most {
+                    return Err(Rule::Shape);
+                }
                 let room = match tensor.storage {
                     Storage::Arena => self.arena_bytes(),
                     Storage::Data => self.data().len(),
@@ -95,11 +102,6 @@ impl<'m, S: OperatorSet> Model<'m, S> {
                 let aligned = (tensor.offset as usize).is_multiple_of(tensor.dtype.alignment());
                 if !aligned || tensor.range().end > room {
                     return Err(Rule::Placement);
-                }
-                let in_part = tensor.held != 0;
-                let held = u32::from(tensor.held);
-                if in_part && (held > tensor.rows() || tensor.storage != Storage::Arena) {
-                    return Err(Rule::Shape);
                 }
                 if !tensor.scale.is_finite() || tensor.scale < 0.0 {
                     return Err(Rule::Parameter);

@@ -45,7 +45,9 @@ impl<S: OperatorSet> Model<'_, S> {
     }
 
     fn tensor_of(&self, index: Option<u16>) -> Result<Tensor, Rule> {
-        self.tensors().get(index.ok_or(Rule::Count)?).ok_or(Rule::TensorIndex)
+        self.tensors()
+            .get(index.ok_or(Rule::Count)?)
+            .ok_or(Rule::TensorIndex)
     }
 
     fn steps_of(&self, operator: &RawOperator<'_>) -> Result<Steps, Rule> {
@@ -136,7 +138,9 @@ impl<S: OperatorSet> Model<'_, S> {
             }
         }
         // Rows that are kept move within the place, so all of it counts as written.
-        let written = part.new_bytes(operator, index, &output).ok_or(Rule::Strips)?;
+        let written = part
+            .new_bytes(operator, index, &output)
+            .ok_or(Rule::Strips)?;
         let written = match output.held {
             0 => written,
             _ => output.range().start..written.end,

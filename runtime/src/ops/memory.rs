@@ -459,8 +459,7 @@ impl<'m, 'a> Memory<'m, 'a> {
         let places = [self.input_place(0)?, self.input_place(1)?];
         let output = self.output_place()?;
         let elements = self.new_elements(&output.tensor);
-        let (sources, y) =
-            split_at_output::<T>(self.data, self.arena, &output.bytes(&elements)?)?;
+        let (sources, y) = split_at_output::<T>(self.data, self.arena, &output.bytes(&elements)?)?;
         let [a, b] = &places;
         let a = sources.elements::<T>(a, &elements)?;
         let b = sources.elements::<T>(b, &elements)?;

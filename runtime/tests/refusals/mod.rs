@@ -9,6 +9,7 @@ mod operators;
 mod order;
 mod parameters;
 mod session;
+mod strips;
 mod tensors;
 
 use std::collections::BTreeSet;
@@ -107,6 +108,7 @@ fn rows() -> Vec<Row> {
         interface::rows(),
         order::rows(),
         operators::rows(),
+        strips::rows(),
     ]
     .into_iter()
     .flatten()
@@ -248,6 +250,7 @@ rules! {
     Overwritten,
     WritesInput,
     Text,
+    Strips,
 }
 
 /// The rule of a record that an error names.
@@ -302,7 +305,7 @@ fn what_is_not_broken_runs() {
     let kinds = operators::KINDS
         .iter()
         .map(|kind| (kind.name, kind.artifact()));
-    for (name, artifact) in kinds.chain([("base", base())]) {
+    for (name, artifact) in kinds.chain([("base", base()), ("strips", strips::base())]) {
         let file = Aligned::copy_of(&artifact.file());
         let model: Model<'_> =
             Model::new(file.bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -41,7 +41,6 @@ fn tensors() -> Vec<Row> {
     let codes = [
         ("element type", 0, &[0, 9, 0x81, 255][..]),
         ("storage", 1, &[2, 0x80, 255]),
-        ("top byte", 3, &[1, 0x80, 255]),
     ];
     for (what, byte, codes) in codes {
         let refused = codes
@@ -49,6 +48,12 @@ fn tensors() -> Vec<Row> {
             .map(|&code| (code, kind(byte, code), tensor(OUTPUT, Rule::DataType)));
         rows.extend(table(what, refused));
     }
+    // The output has 16 rows.
+    let held = [17, 0x80, 255].map(|code| (code, kind(3, code), tensor(OUTPUT, Rule::Shape)));
+    rows.extend(table("rows held", held));
+    let constant = parts(|artifact| artifact.tensors[usize::from(CONSTANT)].held = 1);
+    let refused = tensor(CONSTANT, Rule::Shape);
+    rows.extend(table("rows held", [("of a constant", constant, refused)]));
 
     let scales = [
         (f32::NAN, tensor(OUTPUT, Rule::Parameter)),

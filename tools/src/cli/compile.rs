@@ -131,7 +131,9 @@ impl Compile {
             bias_correction: self.bias_correction,
             int8_io: self.io == Io::Int8,
             shrink: !self.no_shrink,
-            ram: self.ram.map(|ram| usize::try_from(ram).unwrap_or(usize::MAX)),
+            ram: self
+                .ram
+                .map(|ram| usize::try_from(ram).unwrap_or(usize::MAX)),
             strip: self.strip,
             labels,
         };

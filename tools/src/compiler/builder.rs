@@ -190,7 +190,7 @@ pub struct Int8Weights {
 }
 
 /// The artifact under construction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Builder {
     /// All tensors.
     pub tensors: Vec<BuiltTensor>,

@@ -84,7 +84,11 @@ impl Maker {
     /// A convolution in which some output channels have no weights, and some input channels are
     /// not read.
     fn conv(&mut self, x: &Image, out: usize, group: usize, kernel: usize, pad: usize) -> Image {
-        let stride = if self.strided && self.below(3) == 0 { 2 } else { 1 };
+        let stride = if self.strided && self.below(3) == 0 {
+            2
+        } else {
+            1
+        };
         let group_in = x.shape[1] / group;
         let unread: Vec<bool> = (0..x.shape[1]).map(|_| self.below(4) == 0).collect();
         let zero: Vec<bool> = (0..out).map(|_| self.below(3) == 0).collect();
@@ -207,4 +211,3 @@ pub(super) fn graph(seed: u32, rows: usize, strided: bool) -> Graph {
     maker.graph.output_names.push("y".to_owned());
     maker.graph
 }
-

@@ -49,7 +49,11 @@ pub(super) fn fit(
 ) -> Result<(Problem, Plan)> {
     let whole = place(problem, &Conflicts::of(problem));
     let mut best = (problem.clone(), whole);
-    for aim in (0..AIMS).map(|i| ram - ram * i / AIMS) {
+    // Where nothing fits, what lies between says how far it gets.
+    let above = best.1.arena_bytes;
+    let below = (0..AIMS).map(|i| ram - ram * i / AIMS);
+    let between = (1..AIMS).map(|i| above - above.saturating_sub(ram) * i / AIMS);
+    for aim in below.chain(between) {
         if best.1.arena_bytes <= ram {
             break;
         }
@@ -130,7 +134,11 @@ fn ranges(problem: &Problem, at: usize) -> impl Iterator<Item = Range<usize>> {
     let can = |i: &usize| problem.operators[*i].steps.is_some();
     // The peak may lie on an operator that reads what a group could write.
     let low = (0..=at).rev().take(MAX_GROUP);
-    let first = low.clone().take_while(|i| *i == at || can(i)).min().unwrap_or(at);
+    let first = low
+        .clone()
+        .take_while(|i| *i == at || can(i))
+        .min()
+        .unwrap_or(at);
     let high = (at..problem.operators.len()).take(MAX_GROUP);
     let last = high.take_while(|i| *i == at || can(i)).max().unwrap_or(at);
     (first..=at).flat_map(move |from| {

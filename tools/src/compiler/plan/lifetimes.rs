@@ -142,7 +142,9 @@ fn lifetimes(problem: &Problem) -> Vec<Option<Lifetime>> {
     }
     for (index, step) in problem.operators.iter().enumerate() {
         // All that a group meets is needed as long as the group is at work.
-        let span = problem.group_of(index).map_or(index..index + 1, |g| g.range.clone());
+        let span = problem
+            .group_of(index)
+            .map_or(index..index + 1, |g| g.range.clone());
         for time in [span.start + 1, span.end] {
             touch(step.output, time);
             for &(input, _) in &step.inputs {

@@ -181,7 +181,9 @@ impl Problem {
 
     /// The group of an operator.
     fn group_of(&self, operator: usize) -> Option<&Group> {
-        let after = self.groups.partition_point(|group| group.range.end <= operator);
+        let after = self
+            .groups
+            .partition_point(|group| group.range.end <= operator);
         let group = self.groups.get(after);
         group.filter(|group| group.range.contains(&operator))
     }

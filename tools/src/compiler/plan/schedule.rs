@@ -133,7 +133,9 @@ impl Group {
     }
 
     fn done(&self, position: usize, strips: usize, rows: usize) -> usize {
-        self.members[position].strip.done(strips as u32, rows as u32) as usize
+        self.members[position]
+            .strip
+            .done(strips as u32, rows as u32) as usize
     }
 
     /// How near an output may lie before a tensor that dies here: in every strip, what is written
@@ -154,10 +156,7 @@ impl Group {
             for writer in last..steps.len() {
                 let distances = (0..self.strips)
                     .filter_map(|strip| self.distance(problem, (tensor, readers), writer, strip));
-                before.insert(
-                    (tensor, steps[writer].output),
-                    distances.max().unwrap_or(0),
-                );
+                before.insert((tensor, steps[writer].output), distances.max().unwrap_or(0));
             }
         }
         before
@@ -275,7 +274,9 @@ impl<'p> Draft<'p> {
         for position in (0..self.clocks.len().checked_sub(1)?).rev() {
             let mut pace = None;
             for &reader in &self.readers[position] {
-                let wanted = self.clocks[reader].pace.times(self.ratio(reader, position)?);
+                let wanted = self.clocks[reader]
+                    .pace
+                    .times(self.ratio(reader, position)?);
                 if pace.is_some_and(|pace| pace != wanted) {
                     return None;
                 }
@@ -335,7 +336,8 @@ impl<'p> Draft<'p> {
                         continue;
                     };
                     let Pace { step, every } = self.clocks[producer].pace;
-                    let most = (self.clocks[reader].tick(row + 1) * step).saturating_sub(end * every);
+                    let most =
+                        (self.clocks[reader].tick(row + 1) * step).saturating_sub(end * every);
                     lag = Some(lag.map_or(most, |lag| lag.min(most)));
                 }
             }
@@ -358,8 +360,8 @@ impl<'p> Draft<'p> {
                 }
             }
         }
-        let held = (0..strips)
-            .map(|strip| clock.done(strip + 1) - clock.done(strip).saturating_sub(keep));
+        let held =
+            (0..strips).map(|strip| clock.done(strip + 1) - clock.done(strip).saturating_sub(keep));
         (keep, held.max().unwrap_or(0))
     }
 }
