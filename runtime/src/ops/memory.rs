@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
-use super::overlap::{Overlap, Steps};
+use super::overlap::{Overlap, Span, Steps};
 use super::strip::Part;
 use crate::artifact::{Blob, DataType, RawOperator, Record, Storage, Tensor, Tensors};
 use crate::error::{Fault, Rule};
@@ -309,32 +309,42 @@ impl<'m, 'a> Memory<'m, 'a> {
         steps: &Steps,
         mut run: impl FnMut(&Band, &[A], &mut [O]) -> Option<()>,
     ) -> Result<(), Fault> {
-        let input = self.input_place(0)?;
-        let output = self.output_place()?;
-        if self.part.is_some() {
-            let elements = self.new_elements(&output.tensor);
-            let span = steps.span_of_elements(&elements).ok_or(Fault)?;
-            let (x, y) = self.pieces(&input, &span.input, &output, &span.output)?;
-            return run(&span.band, x, y).ok_or(Fault);
-        }
-        let sizes = [size_of::<A>(), size_of::<O>()];
-        let offsets = [input.tensor.offset, output.tensor.offset];
-        let overlaps = input.tensor.overlaps(&output.tensor);
+        let (input, output) = (self.input_place(0)?, self.output_place()?);
         let mut done = 0;
-        while !steps.is_done(done) {
-            let span = if !overlaps {
-                Some(steps.all())
-            } else if output.tensor.offset < input.tensor.offset {
-                steps.upwards(done, sizes, offsets)
-            } else {
-                steps.downwards(done, sizes, offsets)
-            };
-            let span = span.ok_or(Fault)?;
+        while let Some(span) = self.next_span(steps, &input.tensor, &output.tensor, done)? {
             let (x, y) = self.pieces(&input, &span.input, &output, &span.output)?;
             run(&span.band, x, y).ok_or(Fault)?;
             done += span.band.rows.end - span.band.rows.start;
         }
         Ok(())
+    }
+
+    /// The rows to compute when `done` of them are there; `None` when that is all.
+    #[inline(never)]
+    fn next_span(
+        &self,
+        steps: &Steps,
+        input: &Tensor,
+        output: &Tensor,
+        done: u32,
+    ) -> Result<Option<Span>, Fault> {
+        if self.part.is_some() {
+            let span = || steps.span_of_elements(&self.new_elements(output));
+            return if done > 0 { Ok(None) } else { span().map(Some).ok_or(Fault) };
+        }
+        if steps.is_done(done) {
+            return Ok(None);
+        }
+        let sizes = [input.dtype.bytes(), output.dtype.bytes()];
+        let offsets = [input.offset, output.offset];
+        let span = if !input.overlaps(output) {
+            Some(steps.all())
+        } else if output.offset < input.offset {
+            steps.upwards(done, sizes, offsets)
+        } else {
+            steps.downwards(done, sizes, offsets)
+        };
+        span.map(Some).ok_or(Fault)
     }
 
     /// Where input `i` is, and which of its elements are there.
