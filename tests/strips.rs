@@ -1,0 +1,82 @@
+//! Memory plans: proved apart from planner and loader, and in less memory with the same bits.
+
+use std::path::Path;
+
+use niwaki_tests::models::{self, Variant};
+use niwaki_tests::{in_ci, shared};
+use niwaki_tools::artifact::Artifact;
+use niwaki_tools::compiler::{self, Options};
+use niwaki_tools::homes::{self, Attempt, Home};
+use niwaki_tools::import;
+use niwaki_tools::proof::prove;
+
+/// Int8 models, and the bytes of arena that they have to fit in.
+const IN_LESS: [(&str, usize); 2] = [("ic01", 21_104), ("vww01", 30_000)];
+
+/// The model that comes quantised, in so many bytes of arena.
+fn in_strips(shared: &Path, name: &str, ram: usize) -> Artifact {
+    let (options, _) = models::options(shared, name, Variant::Qdq).unwrap();
+    let options = Options {
+        ram: Some(ram),
+        ..options
+    };
+    let file = models::file_name(name, Variant::Qdq);
+    let path = shared.join(format!("models/{file}.onnx"));
+    let imported = import::import(&path, &import::Dimensions::new()).unwrap();
+    let compiled = compiler::compile(&imported, &options, None).unwrap();
+    compiled
+        .strips
+        .iter()
+        .for_each(|group| println!("{name}: {group}"));
+    assert!(!compiled.strips.is_empty(), "{name} is run at once");
+    Artifact::from_bytes(compiled.bytes()).unwrap()
+}
+
+#[test]
+fn every_plan_of_an_acceptance_model_is_proved() {
+    let Some(shared) = shared() else { return };
+    for (name, variant) in models::all() {
+        let artifact = models::build(&shared, name, variant).unwrap();
+        prove(artifact.bytes()).unwrap_or_else(|error| panic!("{name}, {variant:?}: {error:#}"));
+    }
+}
+
+#[test]
+fn strips_take_less_memory_and_give_the_same_bits() {
+    let Some(shared) = shared() else { return };
+    for (name, ram) in IN_LESS {
+        let whole = models::build(&shared, name, Variant::Qdq).unwrap();
+        let strips = in_strips(&shared, name, ram);
+        let arena = strips.model().unwrap().arena_bytes();
+        println!("{name}: {arena} bytes of arena");
+        assert!(arena <= ram, "{name}: {arena} bytes of arena");
+        prove(strips.bytes()).unwrap();
+        let samples = models::inputs(&shared, name, Variant::Qdq, 100).unwrap();
+        assert!(
+            whole.run(&samples).unwrap() == strips.run(&samples).unwrap(),
+            "{name}: a layer differs"
+        );
+    }
+}
+
+#[test]
+fn strips_have_the_same_bits_on_every_home() {
+    let Some(shared) = shared() else { return };
+    for (name, ram) in IN_LESS {
+        let artifact = in_strips(&shared, name, ram);
+        let samples = models::inputs(&shared, name, Variant::Qdq, 5).unwrap();
+        let host = artifact.run(&samples).unwrap();
+        for home in [Home::Node, Home::QemuCortexM4] {
+            match homes::run(home, &artifact, &samples).unwrap() {
+                Attempt::NotRun(reason) => {
+                    assert!(!in_ci(), "{name} on {}: {reason}", home.name());
+                    eprintln!("SKIPPED {name} on {}: {reason}", home.name());
+                }
+                Attempt::Ran(run) => {
+                    assert_eq!(run.self_test, None, "{name} on {}", home.name());
+                    assert_eq!(run.results, host, "{name} on {}", home.name());
+                }
+            }
+        }
+    }
+}
