@@ -11,6 +11,7 @@ mod report;
 mod setup;
 mod shell;
 mod sizes;
+mod stack;
 mod steps;
 mod test;
 mod tool;
@@ -62,6 +63,11 @@ enum Chore {
     Panics,
     /// Measure the code of each operator on each machine, for `niwaki compile --target`.
     Sizes,
+    /// Measure the stack of a run on the emulated Cortex-M4; fail beyond 1 KB.
+    Stack {
+        /// Models, .niwaki files; by default the digits example and those of MLPerf Tiny.
+        models: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -92,5 +98,6 @@ fn run(chore: &Chore) -> Result<bool> {
         Chore::Conformance { json } => conformance::run(json.as_deref()).map(|()| true),
         Chore::Panics => panics::check(paths::root()).map(|()| true),
         Chore::Sizes => sizes::measure(paths::root()).map(|()| true),
+        Chore::Stack { models } => stack::run(models),
     }
 }

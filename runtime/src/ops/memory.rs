@@ -309,14 +309,30 @@ impl<'m, 'a> Memory<'m, 'a> {
         steps: &Steps,
         mut run: impl FnMut(&Band, &[A], &mut [O]) -> Option<()>,
     ) -> Result<(), Fault> {
-        let (input, output) = (self.input_place(0)?, self.output_place()?);
         let mut done = 0;
-        while let Some(span) = self.next_span(steps, &input.tensor, &output.tensor, done)? {
-            let (x, y) = self.pieces(&input, &span.input, &output, &span.output)?;
-            run(&span.band, x, y).ok_or(Fault)?;
-            done += span.band.rows.end - span.band.rows.start;
+        while let Some(stretch) = self.stretch(steps, done)? {
+            let (sources, y) = split_at_output(self.data, self.arena, &stretch.to)?;
+            let x = sources.bytes(stretch.storage, stretch.from)?;
+            run(&stretch.band, x, y).ok_or(Fault)?;
+            done += stretch.band.rows.end - stretch.band.rows.start;
         }
         Ok(())
+    }
+
+    /// What comes next when `done` rows are there; `None` when that is all. A function of its own, so
+    /// that the records of the tensors are not on the stack while the kernel runs.
+    #[inline(never)]
+    fn stretch(&self, steps: &Steps, done: u32) -> Result<Option<Stretch>, Fault> {
+        let (input, output) = (self.input_place(0)?, self.output_place()?);
+        let Some(span) = self.next_span(steps, &input.tensor, &output.tensor, done)? else {
+            return Ok(None);
+        };
+        Ok(Some(Stretch {
+            band: span.band,
+            storage: input.tensor.storage,
+            from: input.bytes(&span.input)?,
+            to: output.bytes(&span.output)?,
+        }))
     }
 
     /// The rows to compute when `done` of them are there; `None` when that is all.
@@ -572,6 +588,14 @@ impl<'m, 'a> Memory<'m, 'a> {
         let range = self.output_tensor()?.range();
         split_at_output(self.data, self.arena, &range)
     }
+}
+
+/// What one call of a kernel has: its rows, the bytes that it reads, and those that it writes.
+struct Stretch {
+    band: Band,
+    storage: Storage,
+    from: Range<usize>,
+    to: Range<usize>,
 }
 
 /// Where a tensor is, and the element that its place begins with.
