@@ -199,8 +199,8 @@ pub trait OperatorSet {
 #[inline(never)]
 pub fn run_operator<O: Operator>(memory: &mut Memory<'_, '_>) -> Result<(), Fault> {
     // Looked at where it was read: a copy would be as large again.
-    let params = memory.parameters::<O::Params>();
-    O::run(memory, params.as_ref().map_err(|fault| *fault)?)
+    let params = memory.read_parameters::<O::Params>();
+    O::run(memory, params.as_ref().ok_or(Fault)?)
 }
 
 /// Defines an operator set: a type that links just the operators that it names.

@@ -91,9 +91,7 @@ fn compiled() -> Result<Vec<PathBuf>> {
     fs::create_dir_all(&out)?;
     for model in MODELS {
         let artifact = out.join(format!("{model}.niwaki"));
-        let name = format!("niwaki{}", std::env::consts::EXE_SUFFIX);
-        let binary = paths::target()?.join("release").join(name);
-        let mut command = shell::program(binary, &["compile"]);
+        let mut command = demo::niwaki(&["compile"])?;
         command.arg(folder.join(format!("{model}_int8_qdq.onnx")));
         command.arg("-o").arg(&artifact);
         shell::run(command)?;
@@ -144,6 +142,8 @@ fn start(image: &Path) -> Result<(Child, u16)> {
         .arg(image)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
+        // It says that a debugger has ended it; a failure shows by what the debugger misses.
+        .stderr(Stdio::null())
         .spawn()
         .context("cannot start the emulator")?;
     Ok((emulator, port))
