@@ -170,7 +170,7 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
         let (data, tensors) = (self.model.data(), self.model.tensors());
         let mut memory = Memory::new(data, tensors, *operator, self.arena);
         if let Some(part) = part {
-            memory = memory.of_part(part).ok()?;
+            memory.begin_part(part).ok()?;
             if !memory.has_work() {
                 return Some(());
             }

@@ -123,6 +123,21 @@ impl Constant {
         with_array!(self, a => a.shape())
     }
 
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        with_array!(self, a => a.len())
+    }
+
+    /// True when there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of the elements as the runtime keeps them.
+    pub fn byte_len(&self) -> usize {
+        self.len() * self.dtype().stored().bytes()
+    }
+
     /// The element type.
     pub fn dtype(&self) -> DataType {
         match self {
@@ -526,14 +541,16 @@ impl Graph {
         uses
     }
 
-    /// Number of nodes on the longest path.
-    pub fn depth(&self) -> usize {
+    /// Number of nodes on the longest path, and the value at its end.
+    pub fn depth(&self) -> (usize, Option<ValueId>) {
         let mut depths = vec![0; self.values.len()];
         for node in &self.nodes {
             let deepest = node.inputs.iter().map(|&id| depths[id]).max();
             depths[node.output] = deepest.unwrap_or(0) + 1;
         }
-        depths.into_iter().max().unwrap_or(0)
+        let outputs = self.nodes.iter().map(|node| node.output);
+        let deepest = outputs.max_by_key(|&id| depths[id]);
+        (deepest.map_or(0, |id| depths[id]), deepest)
     }
 
     /// Removes nodes whose outputs nobody uses.

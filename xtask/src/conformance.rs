@@ -52,7 +52,11 @@ fn write(page: &Path, json: Option<&Path>) -> Result<()> {
 }
 
 /// The folder with the cases; they are fetched by pip once and kept in the target folder.
-fn cases() -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// When pip cannot fetch them.
+pub(crate) fn cases() -> Result<PathBuf> {
     let folder = paths::target()?.join(format!("onnx-{VERSION}"));
     let data = folder.join("onnx/backend/test/data");
     if data.is_dir() {

@@ -73,7 +73,7 @@ pub(crate) fn compile() -> Result<()> {
     shell::run(niwaki(&arguments)?)
 }
 
-fn niwaki(arguments: &[&str]) -> Result<Command> {
+pub(crate) fn niwaki(arguments: &[&str]) -> Result<Command> {
     let name = format!("niwaki{}", std::env::consts::EXE_SUFFIX);
     let binary = paths::target()?.join("release").join(name);
     Ok(shell::program(binary, arguments))

@@ -4,6 +4,7 @@ mod checks;
 mod conformance;
 mod demo;
 mod firmware;
+mod fuzz;
 mod image;
 mod panics;
 mod paths;
@@ -11,6 +12,7 @@ mod report;
 mod setup;
 mod shell;
 mod sizes;
+mod stack;
 mod steps;
 mod test;
 mod tool;
@@ -62,6 +64,19 @@ enum Chore {
     Panics,
     /// Measure the code of each operator on each machine, for `niwaki compile --target`.
     Sizes,
+    /// Change models and artifacts at random, and see that nothing panics or hangs.
+    Fuzz {
+        /// `model` or `artifact`; by default both, one after the other.
+        target: Option<String>,
+        /// How long, for each.
+        #[arg(long, default_value_t = 600)]
+        seconds: u32,
+    },
+    /// Measure the stack of a run on the emulated Cortex-M4; fail beyond 1 KB.
+    Stack {
+        /// Models, .niwaki files; by default the digits example and those of MLPerf Tiny.
+        models: Vec<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -92,5 +107,7 @@ fn run(chore: &Chore) -> Result<bool> {
         Chore::Conformance { json } => conformance::run(json.as_deref()).map(|()| true),
         Chore::Panics => panics::check(paths::root()).map(|()| true),
         Chore::Sizes => sizes::measure(paths::root()).map(|()| true),
+        Chore::Fuzz { target, seconds } => fuzz::run(target.as_deref(), *seconds).map(|()| true),
+        Chore::Stack { models } => stack::run(models),
     }
 }

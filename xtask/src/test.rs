@@ -1,11 +1,11 @@
 //! Everything that has to hold, before a change is a good one.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::setup;
 use crate::steps::{self, Outcome, Step};
-use crate::tool::{NODE, PYTHON, Tool};
-use crate::{checks, conformance, demo, firmware, panics, paths, shell, wasm};
+use crate::tool::{NODE, PYTHON, QEMU, Tool};
+use crate::{checks, conformance, demo, firmware, panics, paths, shell, stack, wasm};
 
 /// Checks everything; false when something does not hold.
 pub(crate) fn run() -> Result<bool> {
@@ -18,6 +18,7 @@ pub(crate) fn run() -> Result<bool> {
         Step::new("the runtime on every machine", checks::runtime_targets),
         Step::new("acceptance tests", checks::acceptance_tests),
         Step::new("firmware: lints, tests, no panics", firmware),
+        Step::optional("stack of a run", || stack(&missing)),
         Step::optional("the Node package", || node(&missing)),
         Step::optional("conformance", || conformance(&missing)),
         Step::new("documentation", checks::doc),
@@ -41,6 +42,14 @@ fn lacking(missing: &[&Tool], needed: &Tool) -> Option<Outcome> {
     let tool = missing.iter().find(|tool| tool.program == needed.program)?;
     let lack = tool.lack().unwrap_or_default();
     Some(Outcome::Skipped(format!("{lack}; {}", tool.remedy())))
+}
+
+fn stack(missing: &[&Tool]) -> Result<Outcome> {
+    if let Some(skipped) = lacking(missing, &QEMU) {
+        return Ok(skipped);
+    }
+    ensure!(stack::run(&[])?, "a run takes too much stack");
+    Ok(Outcome::Passed)
 }
 
 fn conformance(missing: &[&Tool]) -> Result<Outcome> {

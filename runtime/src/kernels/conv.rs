@@ -5,7 +5,7 @@ use crate::numerics::{OutputStage, clamp_f32};
 
 /// An int8 convolution.
 pub(crate) struct ConvI8<'m> {
-    pub(crate) window: Window,
+    pub(crate) window: &'m Window,
     pub(crate) groups: u32,
     /// Input channels of one group.
     pub(crate) group_in: u32,
@@ -26,8 +26,9 @@ impl ConvI8<'_> {
     ///
     /// The bias holds the zero point's share of every weight, so the loops multiply plain input
     /// bytes; a weight that meets padding, where the real input is 0, counts a zero point.
+    #[inline(never)]
     pub(crate) fn run(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
-        let window = &self.window;
+        let window = self.window;
         let group_in = self.group_in as usize;
         let in_c = group_in * self.groups as usize;
         let out_c = self.group_out as usize * self.groups as usize;
@@ -87,7 +88,7 @@ impl ConvI8<'_> {
 
 /// A float convolution.
 pub(crate) struct ConvF32<'m> {
-    pub(crate) window: Window,
+    pub(crate) window: &'m Window,
     pub(crate) groups: u32,
     /// Input channels of one group.
     pub(crate) group_in: u32,
@@ -107,8 +108,9 @@ impl ConvF32<'_> {
     /// Each output starts at its bias and adds its products in the order kernel row, kernel
     /// column, input channel; weights that meet padding are left out. The innermost loop runs
     /// over outputs, so that vector units may take several at a time and keep that order.
+    #[inline(never)]
     pub(crate) fn run(&self, band: &Band, x: &[f32], y: &mut [f32]) -> Option<()> {
-        let window = &self.window;
+        let window = self.window;
         let [group_in, group_out] = [self.group_in as usize, self.group_out as usize];
         let in_c = group_in * self.groups as usize;
         let out_c = group_out * self.groups as usize;

@@ -9,7 +9,7 @@ const BLOCK: usize = 16;
 
 /// An int8 depthwise convolution.
 pub(crate) struct DepthwiseI8<'m> {
-    pub(crate) window: Window,
+    pub(crate) window: &'m Window,
     pub(crate) channels: u32,
     pub(crate) input_zero_point: i32,
     /// `[kernel_h][kernel_w][channels]`.
@@ -23,6 +23,7 @@ pub(crate) struct DepthwiseI8<'m> {
 
 impl DepthwiseI8<'_> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][channels]`, `y` is `[batch][out_h][out_w][channels]`.
+    #[inline(never)]
     pub(crate) fn run(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
         let channels = self.channels as usize;
         let mut pixels = y.chunks_exact_mut(channels.max(1));
@@ -64,7 +65,7 @@ impl DepthwiseI8<'_> {
 
 /// A float depthwise convolution.
 pub(crate) struct DepthwiseF32<'m> {
-    pub(crate) window: Window,
+    pub(crate) window: &'m Window,
     pub(crate) channels: u32,
     /// `[kernel_h][kernel_w][channels]`.
     pub(crate) weights: &'m [f32],
@@ -79,6 +80,7 @@ impl DepthwiseF32<'_> {
     ///
     /// Each output starts at its bias and adds its products in the order kernel row, kernel
     /// column; weights that meet padding are left out.
+    #[inline(never)]
     pub(crate) fn run(&self, band: &Band, x: &[f32], y: &mut [f32]) -> Option<()> {
         let channels = self.channels as usize;
         let mut pixels = y.chunks_exact_mut(channels.max(1));

@@ -8,6 +8,7 @@ use crate::numerics::{OutputStage, pow, sqrt};
 const BLOCK: usize = 16;
 
 /// The largest value under the window. `lowest` is what an empty window gives; NaN never wins.
+#[inline(never)]
 pub(crate) fn max_pool<T: Copy + PartialOrd>(
     window: &Window,
     channels: u32,
@@ -57,6 +58,7 @@ pub(crate) struct AverageI8 {
 }
 
 /// Averages int8: `rescale(sum(x - zero_point), input_scale / count / output_scale)`.
+#[inline(never)]
 pub(crate) fn average_pool_i8(
     window: &Window,
     channels: u32,
@@ -95,6 +97,7 @@ pub(crate) fn average_pool_i8(
 }
 
 /// Averages floats: the sum in the order kernel row, kernel column, then one division.
+#[inline(never)]
 pub(crate) fn average_pool_f32(
     window: &Window,
     channels: u32,

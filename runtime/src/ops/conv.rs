@@ -123,7 +123,7 @@ impl Operator for ConvI8 {
         let channels = p.groups * p.group_out;
         let filter = p.window.kernel_h * p.window.kernel_w * p.group_in;
         let kernel = kernels::ConvI8 {
-            window: p.window,
+            window: &p.window,
             groups: p.groups,
             group_in: p.group_in,
             group_out: p.group_out,
@@ -171,7 +171,7 @@ impl Operator for ConvF32 {
         let channels = p.groups * p.group_out;
         let filter = p.window.kernel_h * p.window.kernel_w * p.group_in;
         let kernel = kernels::ConvF32 {
-            window: p.window,
+            window: &p.window,
             groups: p.groups,
             group_in: p.group_in,
             group_out: p.group_out,

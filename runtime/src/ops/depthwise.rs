@@ -96,7 +96,7 @@ impl Operator for DepthwiseConvI8 {
     fn run(memory: &mut Memory<'_, '_>, p: &DepthwiseI8Params) -> Result<(), Fault> {
         let taps = p.window.kernel_h * p.window.kernel_w;
         let kernel = kernels::DepthwiseI8 {
-            window: p.window,
+            window: &p.window,
             channels: p.channels,
             input_zero_point: p.input_zero_point,
             weights: memory.constants(p.weights, taps * p.channels)?,
@@ -141,7 +141,7 @@ impl Operator for DepthwiseConvF32 {
     fn run(memory: &mut Memory<'_, '_>, p: &DepthwiseF32Params) -> Result<(), Fault> {
         let taps = p.window.kernel_h * p.window.kernel_w;
         let kernel = kernels::DepthwiseF32 {
-            window: p.window,
+            window: &p.window,
             channels: p.channels,
             weights: memory.constants(p.weights, taps * p.channels)?,
             bias: memory.constants(p.bias, p.channels)?,

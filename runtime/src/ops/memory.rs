@@ -190,13 +190,14 @@ impl<'m, 'a> Memory<'m, 'a> {
         }
     }
 
-    /// The same for one strip of the operator's group. Makes room for the strip's rows in the
+    /// Turns to one strip of the operator's group. Makes room for the strip's rows in the
     /// output's place.
     ///
     /// # Errors
     ///
     /// A [`Fault`] when there is no room, which the check excludes.
-    pub fn of_part(mut self, part: Part<'m>) -> Result<Self, Fault> {
+    #[inline(never)]
+    pub fn begin_part(&mut self, part: Part<'m>) -> Result<(), Fault> {
         let output = self.output_tensor()?;
         let row = output.row_len() * output.dtype.bytes();
         let gone = part.step(&self.operator, &output) as usize * row;
@@ -206,10 +207,11 @@ impl<'m, 'a> Memory<'m, 'a> {
             move_down(place.get_mut(..gone + kept).ok_or(Fault)?, gone).ok_or(Fault)?;
         }
         self.part = Some(part);
-        Ok(self)
+        Ok(())
     }
 
     /// Whether the strip has any rows of this operator.
+    #[inline(never)]
     pub(crate) fn has_work(&self) -> bool {
         let output = self.output_tensor();
         output.is_ok_and(|output| !self.new_elements(&output).is_empty())
@@ -226,7 +228,12 @@ impl<'m, 'a> Memory<'m, 'a> {
     ///
     /// A [`Fault`] when the record is not of this kind, which the check excludes.
     pub fn parameters<P: Record>(&self) -> Result<P, Fault> {
-        self.operator.parameters().ok_or(Fault)
+        self.read_parameters().ok_or(Fault)
+    }
+
+    /// The operator's parameters; `None` when the record is not of this kind.
+    pub(crate) fn read_parameters<P: Record>(&self) -> Option<P> {
+        self.operator.parameters()
     }
 
     /// Number of inputs.
@@ -309,14 +316,30 @@ impl<'m, 'a> Memory<'m, 'a> {
         steps: &Steps,
         mut run: impl FnMut(&Band, &[A], &mut [O]) -> Option<()>,
     ) -> Result<(), Fault> {
-        let (input, output) = (self.input_place(0)?, self.output_place()?);
         let mut done = 0;
-        while let Some(span) = self.next_span(steps, &input.tensor, &output.tensor, done)? {
-            let (x, y) = self.pieces(&input, &span.input, &output, &span.output)?;
-            run(&span.band, x, y).ok_or(Fault)?;
-            done += span.band.rows.end - span.band.rows.start;
+        while let Some(stretch) = self.stretch(steps, done)? {
+            let (sources, y) = split_at_output(self.data, self.arena, &stretch.to)?;
+            let x = sources.bytes(stretch.storage, stretch.from)?;
+            run(&stretch.band, x, y).ok_or(Fault)?;
+            done += stretch.band.rows.end - stretch.band.rows.start;
         }
         Ok(())
+    }
+
+    /// What comes next when `done` rows are there; `None` when that is all. A function of its own, so
+    /// that the records of the tensors are not on the stack while the kernel runs.
+    #[inline(never)]
+    fn stretch(&self, steps: &Steps, done: u32) -> Result<Option<Stretch>, Fault> {
+        let (input, output) = (self.input_place(0)?, self.output_place()?);
+        let Some(span) = self.next_span(steps, &input.tensor, &output.tensor, done)? else {
+            return Ok(None);
+        };
+        Ok(Some(Stretch {
+            band: span.band,
+            storage: input.tensor.storage,
+            from: input.bytes(&span.input)?,
+            to: output.bytes(&span.output)?,
+        }))
     }
 
     /// The rows to compute when `done` of them are there; `None` when that is all.
@@ -440,24 +463,38 @@ impl<'m, 'a> Memory<'m, 'a> {
         walks: [&Strides; 2],
         f: impl Fn(T, T) -> T,
     ) -> Result<(), Fault> {
-        let inputs = [self.input_tensor(0)?, self.input_tensor(1)?];
-        let output = self.output_tensor()?;
         if self.part.is_some() {
             return self.pairs_of_part(f);
         }
-        if !inputs.iter().any(|input| input.overlaps(&output)) {
-            let (a, b, y) = self.binary::<T, T>()?;
-            return crate::kernels::broadcast(walks, a, b, y, f).ok_or(Fault);
+        let operands = self.operands()?;
+        if operands.overlap {
+            return self.pairs_over(walks, &operands, f);
         }
+        let (sources, y) = split_at_output::<T>(self.data, self.arena, &operands.output)?;
+        let [a, b] = operands
+            .inputs
+            .map(|(storage, range)| sources.bytes(storage, range));
+        crate::kernels::broadcast(walks, a?, b?, y, f).ok_or(Fault)
+    }
+
+    /// [`Memory::by_pairs`] where the output shares bytes with an input.
+    #[inline(never)]
+    fn pairs_over<T: AnyBitPattern + NoUninit>(
+        &mut self,
+        walks: [&Strides; 2],
+        operands: &Operands,
+        f: impl Fn(T, T) -> T,
+    ) -> Result<(), Fault> {
         let cells = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
-        let [a, b] = inputs.map(|input| match input.storage {
-            Storage::Arena => Operand::Arena(cells.get(input.range()).unwrap_or_default()),
-            Storage::Data => Operand::Data(self.data.get(input.range()).unwrap_or_default()),
+        let [a, b] = operands.inputs.each_ref().map(|(storage, range)| {
+            let range = range.clone();
+            match storage {
+                Storage::Arena => Operand::Arena(cells.get(range).unwrap_or_default()),
+                Storage::Data => Operand::Data(self.data.get(range).unwrap_or_default()),
+            }
         });
-        let mut y = cells
-            .get(output.range())
-            .ok_or(Fault)?
-            .chunks_exact(size_of::<T>());
+        let y = cells.get(operands.output.clone()).ok_or(Fault)?;
+        let mut y = y.chunks_exact(size_of::<T>());
         for_each_pair(walks, |[at_a, at_b]| {
             store(y.next()?, f(a.element(at_a)?, b.element(at_b)?));
             Some(())
@@ -465,7 +502,21 @@ impl<'m, 'a> Memory<'m, 'a> {
         .ok_or(Fault)
     }
 
+    /// Where inputs 0 and 1 and the output are. A function of its own, so that the records of the
+    /// tensors are not on the stack while the kernel runs.
+    #[inline(never)]
+    fn operands(&self) -> Result<Operands, Fault> {
+        let (a, b) = (self.input_tensor(0)?, self.input_tensor(1)?);
+        let output = self.output_tensor()?;
+        Ok(Operands {
+            overlap: a.overlaps(&output) || b.overlaps(&output),
+            inputs: [(a.storage, a.range()), (b.storage, b.range())],
+            output: output.range(),
+        })
+    }
+
     /// [`Memory::by_pairs`] of one strip, of two inputs whose walks meet every element in order.
+    #[inline(never)]
     fn pairs_of_part<T: AnyBitPattern + NoUninit>(
         &mut self,
         f: impl Fn(T, T) -> T,
@@ -576,6 +627,21 @@ impl<'m, 'a> Memory<'m, 'a> {
         let range = self.output_tensor()?.range();
         split_at_output(self.data, self.arena, &range)
     }
+}
+
+/// Where two inputs and the output are, and whether the output shares bytes with one of them.
+struct Operands {
+    inputs: [(Storage, Range<usize>); 2],
+    output: Range<usize>,
+    overlap: bool,
+}
+
+/// What one call of a kernel has: its rows, the bytes that it reads, and those that it writes.
+struct Stretch {
+    band: Band,
+    storage: Storage,
+    from: Range<usize>,
+    to: Range<usize>,
 }
 
 /// Where a tensor is, and the element that its place begins with.

@@ -185,6 +185,7 @@ impl Steps {
     /// The longest run of rows that can be computed at once when `done` rows are there and the
     /// output begins at byte `output`, before the input, which begins at byte `input`. `None`
     /// when not even one can: the offsets break [`Overlap::allows`].
+    #[inline(never)]
     pub(crate) fn upwards(
         &self,
         done: u32,
@@ -199,6 +200,7 @@ impl Steps {
     }
 
     /// The same when the output begins behind the input, where the last rows come first.
+    #[inline(never)]
     pub(crate) fn downwards(
         &self,
         done: u32,

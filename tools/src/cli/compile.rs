@@ -65,6 +65,10 @@ pub(super) struct Compile {
     /// Leave names of layers and the origin out: smaller, and harder to look into.
     #[arg(long)]
     strip: bool,
+    /// Multiply-accumulates and other steps that the run may take which makes the golden vector,
+    /// by which the artifact tests itself; 0 leaves it out.
+    #[arg(long, value_name = "N", default_value_t = compiler::GOLDEN_STEPS)]
+    golden_steps: u64,
     #[command(flatten)]
     budget: Budget,
     /// Print the summary as JSON.
@@ -136,6 +140,7 @@ impl Compile {
                 .map(|ram| usize::try_from(ram).unwrap_or(usize::MAX)),
             strip: self.strip,
             labels,
+            golden_steps: self.golden_steps,
         };
         let compiled = compiler::compile(&imported, &options, calibration.as_ref())
             .with_context(|| format!("cannot compile {}", self.model.display()))?;

@@ -1,5 +1,6 @@
 //! `niwaki inspect`.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -8,6 +9,8 @@ use clap::Args;
 use niwaki::OperatorSet as _;
 use niwaki::artifact::{Port, Storage, Tensor};
 use niwaki_tools::artifact::{Artifact, onnx_shape};
+use niwaki_tools::data;
+use niwaki_tools::memory::{Life, Timeline, svg};
 use serde::Serialize;
 
 use super::{table, thousands};
@@ -15,12 +18,20 @@ use super::{table, thousands};
 /// Show what an artifact holds: inputs, outputs, layers, memory, origin.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   niwaki inspect model.niwaki
-  niwaki inspect model.niwaki --json | jq .arena_bytes")]
+  niwaki inspect model.niwaki --json | jq .arena_bytes
+  niwaki inspect model.niwaki --memory --svg arena.svg
+      What lies where in the arena while which operator runs, as a table and as a picture.")]
 pub(super) struct Inspect {
     /// The artifact.
     artifact: PathBuf,
+    /// Show the arena over time: which tensors lie where while each operator runs.
+    #[arg(long)]
+    memory: bool,
+    /// Draw the arena over time into a file.
+    #[arg(long, value_name = "OUT.svg", requires = "memory")]
+    svg: Option<PathBuf>,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -173,9 +184,73 @@ fn short(name: &str) -> String {
     format!("…{tail}")
 }
 
+/// The arena over time: a row for each operator, with what is needed while it runs.
+fn memory_table(timeline: &Timeline) -> String {
+    let mut table = table(&[
+        "#",
+        "operator",
+        "in the arena",
+        "at",
+        "bytes",
+        "needed",
+        "up to",
+    ]);
+    for (i, moment) in timeline.moments.iter().enumerate() {
+        let lives = || moment.live.iter().map(|&index| &timeline.lives[index]);
+        let lines = |of: &dyn Fn(&Life) -> String| lives().map(of).collect::<Vec<_>>().join("\n");
+        let mark = if timeline.peak == Some(i) {
+            " <- peak"
+        } else {
+            ""
+        };
+        table.add_row([
+            i.to_string(),
+            moment.kind.to_owned(),
+            lines(&|life| {
+                let written = if life.first == i + 1 { "-> " } else { "" };
+                format!("{written}{}", short(&life.name))
+            }),
+            lines(&|life| life.offset.to_string()),
+            lines(&|life| thousands(life.bytes as u64)),
+            thousands(moment.live_bytes as u64),
+            format!("{}{mark}", thousands(moment.top as u64)),
+        ]);
+    }
+    table.to_string()
+}
+
 impl Inspect {
+    fn show_memory(&self, artifact: &Artifact) -> Result<()> {
+        let timeline = Timeline::of(&artifact.model()?);
+        if let Some(path) = &self.svg {
+            let title = self.artifact.file_name().unwrap_or_default();
+            let svg = svg::draw(&timeline, &title.to_string_lossy());
+            data::write_beside(path, |file| Ok(file.write_all(svg.as_bytes())?))?;
+        }
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&timeline)?);
+            return Ok(());
+        }
+        println!("{}", memory_table(&timeline));
+        let arena = thousands(timeline.arena_bytes as u64);
+        match timeline.peak.map(|peak| (peak, &timeline.moments[peak])) {
+            Some((peak, moment)) => println!(
+                "arena {arena} bytes; the peak is at operator {peak}, {} `{}`, which needs {} of them",
+                moment.kind,
+                moment.name,
+                thousands(moment.live_bytes as u64)
+            ),
+            None => println!("arena {arena} bytes; no operator"),
+        }
+        Ok(())
+    }
+
     pub(super) fn run(self) -> Result<ExitCode> {
         let artifact = Artifact::read(&self.artifact)?;
+        if self.memory {
+            self.show_memory(&artifact)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let summary = Summary::of(&artifact)?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&summary)?);

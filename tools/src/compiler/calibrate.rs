@@ -8,7 +8,7 @@ use niwaki::artifact::{DataType, Tensor};
 use niwaki::{Model, Session};
 use serde::Serialize;
 
-use super::{Options, emit, plan, select, tensors};
+use super::{Options, emit, plan, select, tensors, work};
 use crate::data::Samples;
 use crate::graph::{Graph, ValueId};
 
@@ -185,10 +185,12 @@ impl Calibration {
 pub fn calibrate(graph: &Graph, samples: &Samples, options: &Options) -> Result<Calibration> {
     let mut selected = select::select(graph)?;
     let (inputs, outputs) = (tensors(&selected.inputs), tensors(&selected.outputs));
-    let plan = plan::plan(&mut selected.builder, &inputs, &outputs);
+    let plan = plan::plan(&mut selected.builder, &inputs, &outputs)?;
     let builder = &selected.builder;
     let artifact = emit::emit(&selected, &plan, &emit::Extras::default())?;
     let model: Model<'_> = Model::new(niwaki::as_bytes(&artifact)).context("calibration")?;
+    work::check_run(&model, options.golden_steps.max(super::GOLDEN_STEPS))
+        .context("calibration runs the model for each sample, which takes too long: give --golden-steps a larger number to allow it")?;
     let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];
     let mut session = Session::new(&model, niwaki::as_bytes_mut(&mut arena))?;
 

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use niwaki::artifact::{Golden, Header, Port, Record, Storage, Text};
-use niwaki::{Model, Section, Session};
+use niwaki::{LoadError, Model, Section, Session};
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::plan::Plan;
 use super::select::Selected;
+use super::work;
 
 /// Seed of every golden vector.
 const GOLDEN_SEED: u32 = 0x6e69_7761;
@@ -24,6 +25,8 @@ pub struct Extras {
     pub labels: Vec<String>,
     /// Where the model came from, as JSON.
     pub provenance: String,
+    /// Steps that the run of the golden vector may take; with 0 there is no such vector.
+    pub golden_steps: u64,
 }
 
 /// Text under construction, and where each string is.
@@ -63,17 +66,43 @@ fn words(record: &impl Record, bytes: &mut Vec<u8>) {
 ///
 /// # Errors
 ///
-/// When the runtime refuses what was written: a defect of the compiler.
+/// When the run would take longer than allowed, and when the runtime refuses what was written: a
+/// defect of the compiler.
 pub fn emit(selected: &Selected, plan: &Plan, extras: &Extras) -> Result<Vec<u32>> {
     let without = serialise(selected, plan, extras, &[])?;
-    let digests = golden_digests(&without).context("the compiled model does not run")?;
+    let bytes = niwaki::as_bytes(&without);
+    let model: Model<'_> = Model::new(bytes).map_err(|error| refusal(selected, error))?;
+    if extras.golden_steps == 0 {
+        return Ok(without);
+    }
+    work::check_run(&model, extras.golden_steps).context(
+        "the golden vector, by which an artifact tests itself, is too long a run: give --golden-steps a larger number, or 0 for an artifact without such a vector",
+    )?;
+    let digests = golden_digests(&model).context("the compiled model does not run")?;
     serialise(selected, plan, extras, &digests)
 }
 
-fn golden_digests(artifact: &[u32]) -> Result<Vec<u64>> {
-    let model: Model<'_> = Model::new(niwaki::as_bytes(artifact))?;
+/// The runtime's refusal, with the layer's name. What only the runtime bounds, such as the window
+/// of a pool, comes up here.
+fn refusal(selected: &Selected, error: LoadError) -> anyhow::Error {
+    let builder = &selected.builder;
+    let tensor = match error {
+        LoadError::Operator { index, .. } => {
+            let operator = builder.operators.get(index as usize);
+            operator.and_then(|operator| builder.tensors.get(operator.output))
+        }
+        LoadError::Tensor { index, .. } => builder.tensors.get(index as usize),
+        _ => None,
+    };
+    let name = tensor.map_or_else(String::new, |tensor| format!("`{}`: ", tensor.name));
+    anyhow::Error::new(error).context(format!(
+        "{name}the runtime has no room for this layer as it is, its sizes or parameters are too large"
+    ))
+}
+
+fn golden_digests(model: &Model<'_>) -> Result<Vec<u64>> {
     let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];
-    let mut session = Session::new(&model, niwaki::as_bytes_mut(&mut arena))?;
+    let mut session = Session::new(model, niwaki::as_bytes_mut(&mut arena))?;
     session.fill_golden_inputs(GOLDEN_SEED)?;
     let mut digests = Vec::new();
     session.run_digests(&mut |_, digest| digests.push(digest.0))?;

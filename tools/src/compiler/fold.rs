@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
+use anyhow::{Context as _, Result, ensure};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 use niwaki::{Model, Session};
 
-use super::{emit, plan, select};
+use super::{emit, plan, select, work};
 use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
 use crate::map_array;
 
@@ -16,41 +17,129 @@ const RESHAPES: usize = 16;
 /// Elements up to which a constant is broadcast to look at it.
 const BROADCAST_ELEMENTS: usize = 1 << 24;
 
+/// What the constants of one model may still take, so that no model keeps the compiler at work for
+/// hours or takes a machine's memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget {
+    /// Elementary steps of computing them, as [`work`] counts.
+    steps: u64,
+    /// Bytes of those that are computed.
+    bytes: usize,
+}
+
+impl Budget {
+    /// Bytes of one constant that is computed.
+    pub const LARGEST_CONSTANT: usize = 1 << 26;
+
+    /// That of a model whose import begins.
+    pub fn new() -> Self {
+        Self {
+            steps: super::GOLDEN_STEPS,
+            bytes: 4 * Self::LARGEST_CONSTANT,
+        }
+    }
+
+    /// Refuses a constant before memory is taken for it.
+    ///
+    /// # Errors
+    ///
+    /// When it is larger than [`Budget::LARGEST_CONSTANT`].
+    pub fn check(shape: &[usize], element_bytes: usize) -> Result<()> {
+        let sizes = shape.iter().chain([&element_bytes]);
+        let bytes = sizes.fold(1usize, |n, &size| n.saturating_mul(size));
+        ensure!(
+            bytes <= Self::LARGEST_CONSTANT,
+            "a constant of shape {shape:?} is too large: those that the model computes may have {} bytes, store it as an initializer or compute it from an input",
+            Self::LARGEST_CONSTANT
+        );
+        Ok(())
+    }
+
+    /// Charges constants that a node has made.
+    ///
+    /// # Errors
+    ///
+    /// When all constants together are too large.
+    pub fn charge_bytes(&mut self, bytes: usize) -> Result<()> {
+        let left = self.bytes.checked_sub(bytes);
+        self.bytes = left.with_context(|| {
+            format!(
+                "the constants that the model computes exceed {} bytes together here: store them as initializers or compute them from an input",
+                4 * Self::LARGEST_CONSTANT
+            )
+        })?;
+        Ok(())
+    }
+
+    fn charge_steps(&mut self, steps: u64) -> Result<()> {
+        let left = self.steps.checked_sub(steps);
+        self.steps = left.with_context(|| {
+            format!("its inputs are all constant, and to compute it takes {steps} multiply-accumulates and other steps, too many: store its result as an initializer")
+        })?;
+        Ok(())
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The result of an operation whose inputs are all constant; `None` where one is not, or where
 /// the operation has to stay. Dequantised weights stay as they are: their integers and scales are
 /// needed later.
 ///
 /// Everything but changes of shape is computed by the runtime itself, so that a constant has the
 /// bits that a run would give.
+///
+/// # Errors
+///
+/// When it is beyond the budget.
 pub fn evaluate(
     graph: &Graph,
     op: &Op,
     inputs: &[ValueId],
-    dtype: DataType,
-    shape: &[usize],
-) -> Option<Constant> {
-    let constants: Vec<&Constant> = inputs
-        .iter()
-        .map(|&id| graph.constant(id))
-        .collect::<Option<_>>()?;
-    let first = *constants.first()?;
-    match op {
+    (dtype, shape): (DataType, &[usize]),
+    budget: &mut Budget,
+) -> Result<Option<Constant>> {
+    let constants: Option<Vec<&Constant>> = inputs.iter().map(|&id| graph.constant(id)).collect();
+    let Some((constants, &first)) = constants.as_ref().and_then(|c| Some((c, c.first()?))) else {
+        return Ok(None);
+    };
+    if matches!(op, Op::Dequantize(_)) {
+        return Ok(None);
+    }
+    Budget::check(shape, dtype.stored().bytes())?;
+    Ok(match op {
         Op::Reshape => Some(map_array!(first, a => {
             let values: Vec<_> = a.iter().copied().collect();
-            ArrayD::from_shape_vec(IxDyn(shape), values).ok()?
+            ArrayD::from_shape_vec(IxDyn(shape), values)?
         })),
         Op::Transpose { perm } => Some(
             map_array!(first, a => a.clone().permuted_axes(IxDyn(perm)).as_standard_layout().into_owned()),
         ),
-        Op::Dequantize(_) => None,
-        _ => compute(&constants, op, dtype, shape),
-    }
+        _ => match compiled(constants, op, dtype, shape) {
+            Some(artifact) => {
+                let model: Model<'_> = Model::new(niwaki::as_bytes(&artifact))?;
+                budget.charge_steps(work::of_model(&model))?;
+                let bytes = computed(&model, constants);
+                bytes.and_then(|bytes| Constant::from_bytes(dtype, shape, &bytes).ok())
+            }
+            None => None,
+        },
+    })
 }
 
-/// Compiles a graph of this one operation, with the constants as inputs, and runs it. `None` where
-/// the operation needs some of them as constants (weights), or has no implementation: then it is
-/// left to whoever compiles the whole model to say so.
-fn compute(constants: &[&Constant], op: &Op, dtype: DataType, shape: &[usize]) -> Option<Constant> {
+/// An artifact of this one operation, with the constants as inputs. `None` where the operation
+/// needs some of them as constants (weights), or has no implementation: then it is left to whoever
+/// compiles the whole model to say so.
+fn compiled(
+    constants: &[&Constant],
+    op: &Op,
+    dtype: DataType,
+    shape: &[usize],
+) -> Option<Vec<u32>> {
     let mut graph = Graph::default();
     for (i, constant) in constants.iter().enumerate() {
         let id = graph.add_value(i.to_string(), constant.dtype(), constant.shape().to_vec());
@@ -74,18 +163,20 @@ fn compute(constants: &[&Constant], op: &Op, dtype: DataType, shape: &[usize]) -
         &ports(&selected.inputs),
         &ports(&selected.outputs),
     );
-    let artifact = emit::serialise(&selected, &plan, &emit::Extras::default(), &[]).ok()?;
-    let model: Model<'_> = Model::new(niwaki::as_bytes(&artifact)).ok()?;
+    let plan = plan.ok()?;
+    emit::serialise(&selected, &plan, &emit::Extras::default(), &[]).ok()
+}
+
+/// The bytes that a run of the model gives for these inputs.
+fn computed(model: &Model<'_>, inputs: &[&Constant]) -> Option<Vec<u8>> {
     let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];
-    let mut session = Session::new(&model, niwaki::as_bytes_mut(&mut arena)).ok()?;
-    for (i, constant) in constants.iter().enumerate() {
-        session
-            .input_mut(i)
-            .ok()?
-            .copy_from_slice(&constant.to_bytes());
+    let mut session = Session::new(model, niwaki::as_bytes_mut(&mut arena)).ok()?;
+    for (i, constant) in inputs.iter().enumerate() {
+        let bytes = constant.to_bytes();
+        session.input_mut(i).ok()?.copy_from_slice(&bytes);
     }
     session.run().ok()?;
-    Constant::from_bytes(dtype, shape, session.output(0).ok()?).ok()
+    Some(session.output(0).ok()?.to_vec())
 }
 
 /// Folds products and sums with per-channel constants into the convolution or matrix product

@@ -1,7 +1,7 @@
 //! The compiler: a graph in, an artifact out, in passes that stand alone.
 //!
-//! import → [`fold`] → [`calibrate`] and [`quantize`] → [`select`] (with [`builder`]) →
-//! [`shrink`] → [`plan`] → [`emit`].
+//! import → [`fold`] → [`calibrate`] and [`quantize`] → [`simplify`] → [`select`] (with
+//! [`builder`]) → [`shrink`] → [`plan`] → [`emit`].
 
 pub mod builder;
 pub mod calibrate;
@@ -13,6 +13,8 @@ pub mod quantize;
 mod random_graphs;
 pub mod select;
 pub mod shrink;
+pub mod simplify;
+pub mod work;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
@@ -42,7 +44,14 @@ pub struct Options {
     pub strip: bool,
     /// Labels of output 0.
     pub labels: Vec<String>,
+    /// Steps (see [`work`]) that the run may take which makes the golden vector; with 0 there is
+    /// no golden vector. It says how long the compiler works, and nothing of the artifact.
+    #[serde(skip)]
+    pub golden_steps: u64,
 }
+
+/// Steps of a run of ten seconds or a few more.
+pub const GOLDEN_STEPS: u64 = 20_000_000_000;
 
 impl Default for Options {
     fn default() -> Self {
@@ -55,6 +64,7 @@ impl Default for Options {
             ram: None,
             strip: false,
             labels: Vec::new(),
+            golden_steps: GOLDEN_STEPS,
         }
     }
 }
@@ -119,21 +129,22 @@ pub fn compile(
             "the model is a float model: give --calibrate DATA.npz (a few hundred real inputs) to quantise it to int8, or --float to keep it in floats"
         );
     }
+    let simplified = options.shrink.then(|| simplify::simplify(&mut graph));
     let mut selected = select::select(&graph)?;
-    let shrink = options
-        .shrink
-        .then(|| shrink::shrink(&mut selected))
+    let shrink = simplified
+        .map(|simplified| shrink::shrink(&mut selected, simplified))
         .transpose()?;
     let (inputs, outputs) = (tensors(&selected.inputs), tensors(&selected.outputs));
     let plan = match options.ram {
         Some(ram) => plan::plan_within(&mut selected.builder, &inputs, &outputs, ram)?,
-        None => plan::plan(&mut selected.builder, &inputs, &outputs),
+        None => plan::plan(&mut selected.builder, &inputs, &outputs)?,
     };
     let extras = emit::Extras {
         strip: options.strip,
         ranges,
         labels: options.labels.clone(),
         provenance: provenance(imported, options, quantized, calibration)?,
+        golden_steps: options.golden_steps,
     };
     let artifact = emit::emit(&selected, &plan, &extras).context("cannot write the artifact")?;
     Ok(Compiled {

@@ -20,6 +20,10 @@ use crate::graph::{Constant, DataType, Graph, Node, Op, Quantization, ValueId};
 const STACK: usize = 2 << 20;
 const STACK_PER_NODE: usize = 16 << 10;
 
+/// Operations one behind the other: what a stack of 640 MiB has room for, of which a twentieth is
+/// ever touched.
+const MAX_DEPTH: usize = 40_000;
+
 /// Functions of one element that are looked through for one table or clamp. Models have one or
 /// two in a row; the bound keeps selection linear.
 const FUNCTIONS: usize = 16;
@@ -42,7 +46,13 @@ pub struct Selected {
 /// Names the layer that has no implementation or whose sums could overflow.
 pub fn select(graph: &Graph) -> Result<Selected> {
     // Selection recurses from an output back to the inputs: as deep as the graph is.
-    let stack = STACK + graph.depth() * STACK_PER_NODE;
+    let (depth, deepest) = graph.depth();
+    ensure!(
+        depth <= MAX_DEPTH,
+        "`{}` is the last of {depth} operations one behind the other; {MAX_DEPTH} are supported",
+        deepest.map_or("", |id| &graph.values[id].name)
+    );
+    let stack = STACK + depth * STACK_PER_NODE;
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(stack);
         let thread = thread

@@ -1,6 +1,7 @@
 //! ONNX in: protobuf types into a [`Graph`] with known shapes and folded constants.
 
 mod attributes;
+mod external;
 mod operators;
 mod order;
 mod tensors;
@@ -36,10 +37,13 @@ pub struct Imported {
     pub opset: i64,
 }
 
+/// Elements of an input that says how to compute: shapes, axes, indices.
+const MAX_INTEGERS: usize = 1 << 24;
+
 /// Operator sets that are supported: the conformance cases of `tests/conformance.txt` cover them.
 const OPSETS: std::ops::RangeInclusive<i64> = 6..=25;
 
-/// Reads an ONNX file.
+/// Reads an ONNX file, and the files beside it where its tensors are.
 ///
 /// # Errors
 ///
@@ -47,8 +51,12 @@ const OPSETS: std::ops::RangeInclusive<i64> = 6..=25;
 /// would be accepted.
 pub fn import(path: &Path, dimensions: &Dimensions) -> Result<Imported> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    import_bytes(&bytes, dimensions, &HashMap::new())
-        .with_context(|| format!("cannot import {}", path.display()))
+    let place = || format!("cannot import {}", path.display());
+    let mut model = decode(&bytes).with_context(place)?;
+    // The folder of a bare file name is the one that we are in.
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    external::load(&mut model, folder.unwrap_or(Path::new("."))).with_context(place)?;
+    import_decoded(&model, &bytes, dimensions, &HashMap::new()).with_context(place)
 }
 
 /// What a model asks for, read without importing it.
@@ -100,7 +108,8 @@ fn default_opset(model: &pb::ModelProto) -> i64 {
         .map_or(1, |set| set.version)
 }
 
-/// Reads an ONNX model. Inputs named in `constants` are taken as constants.
+/// Reads an ONNX model that has all its tensors inside. Inputs named in `constants` are taken as
+/// constants.
 ///
 /// # Errors
 ///
@@ -110,11 +119,20 @@ pub fn import_bytes(
     dimensions: &Dimensions,
     constants: &HashMap<String, Constant>,
 ) -> Result<Imported> {
-    let model = decode(bytes)?;
-    let opset = default_opset(&model);
+    import_decoded(&decode(bytes)?, bytes, dimensions, constants)
+}
+
+/// Imports a model that was decoded from `bytes`.
+fn import_decoded(
+    model: &pb::ModelProto,
+    bytes: &[u8],
+    dimensions: &Dimensions,
+    constants: &HashMap<String, Constant>,
+) -> Result<Imported> {
+    let opset = default_opset(model);
     let producer = format!("{} {}", model.producer_name, model.producer_version);
     Ok(Imported {
-        graph: import_model(&model, opset, dimensions, constants)?,
+        graph: import_model(model, opset, dimensions, constants)?,
         sha256: hex(&hmac_sha256::Hash::hash(bytes)),
         producer: producer.trim().to_owned(),
         opset,
@@ -130,6 +148,7 @@ fn hex(bytes: &[u8]) -> String {
 struct Importer {
     graph: Graph,
     names: HashMap<String, ValueId>,
+    budget: fold::Budget,
 }
 
 fn import_model(
@@ -148,6 +167,7 @@ fn import_model(
     let mut importer = Importer {
         graph: Graph::default(),
         names: HashMap::new(),
+        budget: fold::Budget::new(),
     };
     ensure!(
         source.sparse_initializer.is_empty(),
@@ -249,14 +269,20 @@ impl Importer {
         } else {
             Some(&node.name)
         };
+        let known = self.graph.values.len();
         let outputs = operators::import(&mut Context {
             graph: &mut self.graph,
+            budget: &mut self.budget,
             node,
             name: name.map_or("", String::as_str),
             output,
             opset,
             inputs,
         })?;
+        let made = self.graph.values[known..].iter();
+        let constants = made.filter_map(|value| value.constant.as_ref());
+        let bytes = constants.map(Constant::byte_len).sum();
+        self.budget.charge_bytes(bytes)?;
         for (i, name) in node.output.iter().enumerate() {
             if name.is_empty() {
                 continue;
@@ -304,6 +330,8 @@ fn resolve_dimension(axis: usize, dim: Option<&Dim>, dimensions: &Dimensions) ->
 /// One ONNX node on its way into the graph.
 struct Context<'a> {
     graph: &'a mut Graph,
+    /// What constants may still take.
+    budget: &'a mut fold::Budget,
     node: &'a pb::NodeProto,
     name: &'a str,
     /// Name of output 0; empty when it is left out.
@@ -357,6 +385,11 @@ impl Context<'_> {
                 self.graph.values[id].name
             )
         })?;
+        ensure!(
+            constant.len() <= MAX_INTEGERS,
+            "its {what} (input {i}) has {} elements; {MAX_INTEGERS} are supported",
+            constant.len()
+        );
         let integers = constant.to_i64();
         Ok(Some(integers.with_context(|| {
             format!("its {what} (input {i}) has to be of integers")
@@ -389,7 +422,7 @@ impl Context<'_> {
             // Nothing to compute. The runtime has no empty tensors: they live in the graph only.
             Some(Constant::from_bytes(dtype, &shape, &[])?)
         } else {
-            fold::evaluate(self.graph, &op, &inputs, dtype, &shape)
+            fold::evaluate(self.graph, &op, &inputs, (dtype, &shape), self.budget)?
         };
         if let Some(constant) = constant {
             return Ok(self.graph.add_constant(output, constant));

@@ -3,8 +3,9 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use ndarray::{ArrayD, IxDyn};
 use prost::Message as _;
-use tract_onnx::pb::{self, tensor_proto::DataLocation, tensor_proto::DataType as Onnx};
+use tract_onnx::pb::{self, tensor_proto::DataType as Onnx};
 
+use super::external;
 use crate::graph::{Constant, DataType};
 
 /// Dimensions of a constant: more than any operator takes.
@@ -58,10 +59,9 @@ fn narrow<T: TryFrom<i32>>(values: &[i32]) -> Result<Vec<T>> {
 ///
 /// Says which type or storage is not supported, or that the data does not fill the shape.
 pub(super) fn constant_from_proto(tensor: &pb::TensorProto) -> Result<Constant> {
-    let external = tensor.data_location == Some(DataLocation::External as i32);
     ensure!(
-        !external && tensor.external_data.is_empty(),
-        "its data is in another file: save the model with its weights inside (save_as_external_data=False)"
+        !external::is_external(tensor),
+        "its data is in another file, and this model has no folder: save it with its weights inside (save_as_external_data=False)"
     );
     ensure!(
         tensor.dims.len() <= MAX_RANK,

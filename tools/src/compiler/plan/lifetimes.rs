@@ -31,6 +31,36 @@ pub(super) struct Conflicts {
     pub(super) needed: Vec<usize>,
 }
 
+/// Pairs of tensors that are needed at the same time: what a placement is looked for among. Models
+/// have a few for each tensor; as many as here take 300 MB.
+const MAX_PAIRS: usize = 6_000_000;
+
+/// The tensor at which there are too many pairs to be listed, and how many others are needed with
+/// it; `None` where there are not.
+pub(super) fn crowd(problem: &Problem) -> Option<(usize, usize)> {
+    let lifetimes = lifetimes(problem);
+    let mut ending = vec![0usize; problem.operators.len() + 2];
+    let mut starting = vec![Vec::new(); ending.len()];
+    for (tensor, lifetime) in lifetimes.iter().enumerate() {
+        if let Some(lifetime) = lifetime {
+            starting[lifetime.first].push(tensor);
+            ending[lifetime.last] += 1;
+        }
+    }
+    let (mut alive, mut pairs) = (0usize, 0usize);
+    for (starting, ending) in starting.iter().zip(&ending) {
+        for &tensor in starting {
+            pairs += alive;
+            alive += 1;
+            if pairs > MAX_PAIRS {
+                return Some((tensor, alive));
+            }
+        }
+        alive -= ending;
+    }
+    None
+}
+
 impl Conflicts {
     pub(super) fn of(problem: &Problem) -> Self {
         let lifetimes = lifetimes(problem);

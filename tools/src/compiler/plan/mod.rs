@@ -13,7 +13,7 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use niwaki::artifact::{Operators, Record as _, Tensors};
 use niwaki::ops::{Check, Overlap, Steps};
 use niwaki::{All, OperatorSet as _};
@@ -200,9 +200,13 @@ fn saving(input: usize, output: usize, overlap: Overlap) -> usize {
 }
 
 /// Plans the arena, and puts the builder's operators into the order of the plan.
-pub fn plan(builder: &mut Builder, inputs: &[usize], outputs: &[usize]) -> Plan {
-    let problem = ordered(builder, inputs, outputs);
-    place::place(&problem, &lifetimes::Conflicts::of(&problem))
+///
+/// # Errors
+///
+/// When so many tensors are needed at once that their places cannot be looked for.
+pub fn plan(builder: &mut Builder, inputs: &[usize], outputs: &[usize]) -> Result<Plan> {
+    let problem = ordered(builder, inputs, outputs)?;
+    Ok(place::place(&problem, &lifetimes::Conflicts::of(&problem)))
 }
 
 /// Plans an arena of at most `ram` bytes: where [`plan`] takes more, groups of operators are run in
@@ -217,7 +221,7 @@ pub fn plan_within(
     outputs: &[usize],
     ram: usize,
 ) -> Result<Plan> {
-    let problem = ordered(builder, inputs, outputs);
+    let problem = ordered(builder, inputs, outputs)?;
     let name = |operator: usize| {
         let output = builder.operators[operator].output;
         builder.tensors[output].name.clone()
@@ -239,12 +243,18 @@ fn run_in_strips(builder: &mut Builder, problem: &Problem) {
 }
 
 /// The problem of a builder whose operators are put into a better order, if there is one.
-fn ordered(builder: &mut Builder, inputs: &[usize], outputs: &[usize]) -> Problem {
-    let problem = Problem::of(builder, inputs, outputs);
-    let Some(order) = order::better(&problem) else {
-        return problem;
-    };
-    let reordered = order.iter().map(|&i| builder.operators[i].clone());
-    builder.operators = reordered.collect();
-    Problem::of(builder, inputs, outputs)
+fn ordered(builder: &mut Builder, inputs: &[usize], outputs: &[usize]) -> Result<Problem> {
+    let mut problem = Problem::of(builder, inputs, outputs);
+    if let Some(order) = order::better(&problem) {
+        let reordered = order.iter().map(|&i| builder.operators[i].clone());
+        builder.operators = reordered.collect();
+        problem = Problem::of(builder, inputs, outputs);
+    }
+    if let Some((tensor, alive)) = lifetimes::crowd(&problem) {
+        bail!(
+            "`{}`: {alive} tensors are needed at the same time here, too many to be placed: let the model use its intermediate results sooner",
+            builder.tensors[tensor].name
+        );
+    }
+    Ok(problem)
 }

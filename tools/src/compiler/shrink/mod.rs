@@ -29,6 +29,7 @@ use serde::Serialize;
 
 use super::builder::Builder;
 use super::select::Selected;
+use super::simplify;
 
 /// What a model costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -67,6 +68,8 @@ impl Cost {
 /// What was taken out, and what that saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
+    /// What was cleaned up in the graph before.
+    pub graph: simplify::Report,
     /// Channels that were the same on every input, over all tensors.
     pub constant_channels: usize,
     /// Channels that nothing read.
@@ -82,12 +85,25 @@ pub struct Report {
 impl Report {
     /// Whether anything was taken out.
     pub fn has_changed(&self) -> bool {
+        self.has_fewer_channels() || self.graph.has_changed()
+    }
+
+    fn has_fewer_channels(&self) -> bool {
         self.constant_channels + self.unread_channels > 0
     }
 }
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.graph.has_changed() {
+            write!(f, "{}", self.graph)?;
+        }
+        if !self.has_fewer_channels() {
+            return Ok(());
+        }
+        if self.graph.has_changed() {
+            writeln!(f)?;
+        }
         let (before, after) = (self.before, self.after);
         write!(
             f,
@@ -103,12 +119,13 @@ impl std::fmt::Display for Report {
     }
 }
 
-/// Takes out of the chosen operators what does not change the output.
+/// Takes out of the chosen operators what does not change the output; `graph` is what has been
+/// cleaned up before, for the report.
 ///
 /// # Errors
 ///
 /// Only for a defect of the compiler.
-pub fn shrink(selected: &mut Selected) -> Result<Report> {
+pub fn shrink(selected: &mut Selected, graph: simplify::Report) -> Result<Report> {
     let before = Cost::of(&selected.builder);
     let program = step::Program::of(selected);
     let known = known::known(&program, &selected.builder);
@@ -131,6 +148,7 @@ pub fn shrink(selected: &mut Selected) -> Result<Report> {
     let border_products = rewrite::rewrite(&program, &known, &allowed, &kept, selected)
         .context("the lossless shrink failed: compile with --no-shrink, and report it")?;
     Ok(Report {
+        graph,
         constant_channels,
         unread_channels,
         border_products,

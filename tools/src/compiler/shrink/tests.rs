@@ -6,15 +6,15 @@ use niwaki::{Model, Session};
 use super::{Report, shrink};
 use crate::compiler::random_graphs::graph;
 use crate::compiler::select::select;
-use crate::compiler::{emit, plan};
+use crate::compiler::{emit, plan, simplify};
 use crate::graph::Graph;
 
 fn artifact(graph: &Graph, with: bool) -> (Vec<u32>, Option<Report>) {
     let mut selected = select(graph).unwrap();
-    let report = with.then(|| shrink(&mut selected).unwrap());
+    let report = with.then(|| shrink(&mut selected, simplify::Report::default()).unwrap());
     let ports = |ports: &[(usize, String)]| ports.iter().map(|p| p.0).collect::<Vec<_>>();
     let (inputs, outputs) = (ports(&selected.inputs), ports(&selected.outputs));
-    let plan = plan::plan(&mut selected.builder, &inputs, &outputs);
+    let plan = plan::plan(&mut selected.builder, &inputs, &outputs).unwrap();
     let artifact = emit::emit(&selected, &plan, &emit::Extras::default()).unwrap();
     (artifact, report)
 }

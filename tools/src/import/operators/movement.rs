@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 
 use super::{axis, broadcast};
+use crate::compiler::fold::Budget;
 use crate::graph::{Op, ValueId};
 use crate::import::Context;
 
@@ -50,6 +51,7 @@ pub(super) fn tile(context: &mut Context<'_>) -> Result<ValueId> {
     );
     for (axis, (&dim, &repeat)) in shape.iter().zip(&repeats).enumerate() {
         if repeat != 1 {
+            Budget::check(&[repeat as usize, dim], size_of::<u32>())?;
             let indices = (0..repeat).flat_map(|_| 0..dim as u32).collect();
             value = take(context, &format!("tiled{axis}"), value, axis, indices)?;
         }
@@ -126,15 +128,24 @@ pub(super) fn split(context: &mut Context<'_>) -> Result<Vec<ValueId>> {
             .collect::<Result<_>>()?,
         None => {
             let count = context.int("num_outputs", context.node.output.len() as i64);
-            let count = usize::try_from(count).ok().filter(|&n| n > 0);
-            let count = count.context("attribute `num_outputs` has to be at least 1")?;
+            let count = usize::try_from(count).ok();
+            let count = count.filter(|n| (1..=shape[axis]).contains(n));
+            let count = count.with_context(|| {
+                format!(
+                    "attribute `num_outputs` has to be from 1 to {}, the length of the axis",
+                    shape[axis]
+                )
+            })?;
             let size = shape[axis].div_ceil(count);
             let start = |i: usize| (i * size).min(shape[axis]);
             (0..count).map(|i| start(i + 1) - start(i)).collect()
         }
     };
     ensure!(
-        sizes.iter().sum::<usize>() == shape[axis],
+        sizes
+            .iter()
+            .fold(0usize, |sum, &size| sum.saturating_add(size))
+            == shape[axis],
         "sizes {sizes:?} do not fill axis {axis} of {shape:?}"
     );
     let mut outputs = Vec::new();
@@ -164,10 +175,10 @@ fn blocks(context: &Context<'_>) -> Result<([usize; 4], usize)> {
         .with_context(|| format!("its input has shape {shape:?}; four dimensions are accepted"))?;
     let size = usize::try_from(context.int("blocksize", 0))
         .ok()
-        .filter(|&b| b > 0);
+        .filter(|b| (1..1 << 15).contains(b));
     Ok((
         dims,
-        size.context("attribute `blocksize` has to be at least 1")?,
+        size.context("attribute `blocksize` has to be from 1 to 32767")?,
     ))
 }
 
@@ -242,10 +253,15 @@ pub(super) fn pad_with_itself(
     let mut value = context.input(0)?;
     for &(axis, before, behind) in pads {
         let len = context.graph.shape(value)[axis] as i64;
+        let small = [before, behind]
+            .iter()
+            .all(|pad| pad.unsigned_abs() < 1 << 28);
         ensure!(
-            before + len + behind >= 0 && (before + len + behind) < 1 << 28,
+            small && before + len + behind >= 0,
             "pads {before} and {behind} do not fit an axis of length {len}"
         );
+        let padded = (before + len + behind) as usize;
+        Budget::check(&[padded], size_of::<u32>())?;
         let indices: Vec<u32> = (-before..len + behind)
             .map(|i| {
                 let index = match mode {

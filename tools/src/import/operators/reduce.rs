@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use ndarray::{ArrayD, IxDyn};
 
 use super::{axes, axis, require_float};
+use crate::compiler::fold::Budget;
 use crate::functions::{Binary, Function, Reduction};
 use crate::graph::{Constant, DataType, Op, ValueId};
 use crate::import::Context;
@@ -256,6 +257,7 @@ pub(super) fn hardmax(context: &mut Context<'_>) -> Result<ValueId> {
     let found = place(context, "place", x, true, false, axis)?;
     let mut along = vec![1; context.graph.shape(x).len()];
     along[axis] = context.graph.shape(x)[axis];
+    Budget::check(&along, size_of::<i64>())?;
     let indices = (0..along[axis] as i64).collect();
     let indices = Constant::I64(ArrayD::from_shape_vec(IxDyn(&along), indices)?);
     let indices = context.graph.add_constant("indices", indices);
