@@ -4,6 +4,7 @@
 use ndarray::{ArrayD, IxDyn};
 
 use crate::functions::{Binary, Function, Reduction};
+use crate::layers::{LayerNorm, Recurrent, Resampling};
 
 /// Element type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -303,11 +304,20 @@ pub enum Op {
         /// Number of groups.
         group: usize,
     },
+    /// Transposed convolution: input, weights `[in][out / group][kernel…]`, optional bias `[out]`.
+    ConvTranspose {
+        /// Geometry: strides are steps in the output, padding is cut off from it.
+        window: WindowAttributes,
+        /// Number of groups.
+        group: usize,
+    },
     /// Product with a matrix on the right: input `[…][k]`, weights, optional bias `[n]`.
     MatMul {
         /// Weights are `[n][k]` instead of `[k][n]`.
         transposed: bool,
     },
+    /// Product of two activations: `[…][m][k]` and `[…][k][n]`, whose batches broadcast.
+    BatchMatMul,
     /// Sum, broadcasting.
     Add,
     /// Product, broadcasting.
@@ -328,6 +338,12 @@ pub enum Op {
         /// The axis.
         axis: usize,
     },
+    /// LayerNormalization and RMSNormalization.
+    LayerNorm(LayerNorm),
+    /// LSTM, GRU or RNN.
+    Recurrent(Box<Recurrent>),
+    /// Weighted sums along one axis.
+    Resample(Resampling),
     /// Largest value under a window.
     MaxPool(WindowAttributes),
     /// Average under a window.

@@ -5,7 +5,9 @@
 //! view of the same bytes, and becomes an operator only where someone needs another order.
 
 mod functions;
+mod layers;
 mod movement;
+mod recurrent;
 mod reduce;
 
 use std::collections::HashMap;
@@ -24,6 +26,7 @@ use niwaki::ops::{
 };
 
 use crate::graph::{Constant, Quantization, ValueId, WindowAttributes};
+pub use recurrent::RecurrentWeights;
 
 /// A tensor of the artifact.
 #[derive(Clone, Debug)]
@@ -187,6 +190,17 @@ pub struct Int8Weights {
     pub scales: Vec<f32>,
     /// One for each output channel, in units of input scale * weight scale.
     pub bias: Vec<i32>,
+}
+
+/// Float weights of a linear layer, with its bias and the clamp behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct LinearF32<'w> {
+    /// The weights, as ONNX has them.
+    pub weights: &'w ArrayD<f32>,
+    /// One for each output channel.
+    pub bias: Option<&'w ArrayD<f32>>,
+    /// Smallest and largest output.
+    pub clamp: (f32, f32),
 }
 
 /// The artifact under construction.

@@ -4,6 +4,8 @@
 //! QuantizeLinear, an operation whose inputs come from DequantizeLinear is done in integers
 //! where the runtime can; in every other case the graph is followed step by step in f32.
 
+mod layers;
+
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,7 +13,7 @@ use ndarray::{ArrayD, Axis, IxDyn};
 use niwaki::artifact::DataType as Stored;
 use niwaki::numerics::{OutputStage, clamp_f32, dequantize, sigmoid, tanh};
 
-use super::builder::{Builder, Int8Output, Int8Weights, Label, View};
+use super::builder::{Builder, Int8Output, Int8Weights, Label, LinearF32, View};
 use crate::functions::Function;
 use crate::graph::{Constant, DataType, Graph, Node, Op, Quantization, ValueId};
 
@@ -290,7 +292,12 @@ impl<'g> Selector<'g> {
                     }
                 }
             }
-            Op::Conv { .. } | Op::MatMul { .. } | Op::Add | Op::Mul => {
+            Op::Conv { .. }
+            | Op::ConvTranspose { .. }
+            | Op::MatMul { .. }
+            | Op::BatchMatMul
+            | Op::Add
+            | Op::Mul => {
                 let view = self.clampable(node, whole, label)?;
                 view.ok_or_else(|| anyhow::anyhow!("`{}` has no implementation", value.name))?
             }
@@ -323,6 +330,7 @@ impl<'g> Selector<'g> {
                     self.builder.dequantize_axis(&x, q, label)
                 }
             }
+            Op::LayerNorm(_) | Op::Recurrent(_) | Op::Resample(_) => self.layer(node, label)?,
             _ => self.computed(node, label)?,
         })
     }
@@ -504,6 +512,21 @@ impl<'g> Selector<'g> {
                 let bias = bias.as_ref();
                 self.builder
                     .fully_connected_f32(&x, &weights, bias, clamp, label, shape)
+            }
+            Op::ConvTranspose { window, group } => {
+                let x = self.float(node.inputs[0])?;
+                let (weights, bias) = self.weights(node)?;
+                let params = LinearF32 {
+                    weights: &weights,
+                    bias: bias.as_ref(),
+                    clamp,
+                };
+                self.builder
+                    .conv_transpose_f32(&x, window, *group, &params, label, shape)?
+            }
+            Op::BatchMatMul => {
+                let (a, b) = (self.float(node.inputs[0])?, self.float(node.inputs[1])?);
+                self.builder.mat_mul_f32([&a, &b], clamp, label, shape)
             }
             Op::Add | Op::Mul => {
                 let (a, b) = (self.float(node.inputs[0])?, self.float(node.inputs[1])?);

@@ -27,6 +27,16 @@ impl Context<'_> {
         self.attribute(name).map(|a| a.ints.clone())
     }
 
+    pub(super) fn floats(&self, name: &str) -> Option<Vec<f32>> {
+        self.attribute(name).map(|a| a.floats.clone())
+    }
+
+    pub(super) fn strings(&self, name: &str) -> Option<Vec<String>> {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        self.attribute(name)
+            .map(|a| a.strings.iter().map(text).collect())
+    }
+
     pub(super) fn string(&self, name: &str) -> Option<String> {
         self.attribute(name)
             .map(|a| String::from_utf8_lossy(&a.s).into_owned())
@@ -70,13 +80,8 @@ impl Context<'_> {
             .collect()
     }
 
-    /// The window of a convolution or pool over `spatial` axes, and its output's sizes, by
-    /// ONNX's rules for `auto_pad` and `ceil_mode`.
-    pub(super) fn window(
-        &self,
-        spatial: &[usize],
-        kernel: Vec<usize>,
-    ) -> Result<(WindowAttributes, Vec<usize>)> {
+    /// The window that the attributes say, `auto_pad` left aside.
+    fn explicit_window(&self, spatial: &[usize], kernel: Vec<usize>) -> Result<WindowAttributes> {
         let axes = spatial.len();
         ensure!(
             (1..=2).contains(&axes),
@@ -86,18 +91,26 @@ impl Context<'_> {
             kernel.len() == axes && kernel.iter().all(|k| (1..=LARGEST).contains(k)),
             "kernel {kernel:?} does not fit {axes} spatial axes"
         );
-        let strides = self.sizes("strides", axes, 1)?;
-        let dilations = self.sizes("dilations", axes, 1)?;
         let pads = self.sizes("pads", 2 * axes, 0)?;
-        let ceil = self.int("ceil_mode", 0) != 0;
-        let auto_pad = self.string("auto_pad").unwrap_or_else(|| "NOTSET".into());
-        let mut window = WindowAttributes {
+        Ok(WindowAttributes {
             kernel,
-            strides,
-            dilations,
+            strides: self.sizes("strides", axes, 1)?,
+            dilations: self.sizes("dilations", axes, 1)?,
             pads_begin: pads[..axes].to_vec(),
             pads_end: pads[axes..].to_vec(),
-        };
+        })
+    }
+
+    /// The window of a convolution or pool over `spatial` axes, and its output's sizes, by
+    /// ONNX's rules for `auto_pad` and `ceil_mode`.
+    pub(super) fn window(
+        &self,
+        spatial: &[usize],
+        kernel: Vec<usize>,
+    ) -> Result<(WindowAttributes, Vec<usize>)> {
+        let mut window = self.explicit_window(spatial, kernel)?;
+        let ceil = self.int("ceil_mode", 0) != 0;
+        let auto_pad = self.string("auto_pad").unwrap_or_else(|| "NOTSET".into());
         let mut output = Vec::new();
         for (axis, &size) in spatial.iter().enumerate() {
             let reach = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
@@ -140,6 +153,72 @@ impl Context<'_> {
                 "strides, kernel, dilations and padding reach over {outside} elements (axis {axis}); {LARGEST} are supported"
             );
             output.push(steps + 1);
+        }
+        Ok((window, output))
+    }
+
+    /// The window of a transposed convolution over `spatial` axes, and its output's sizes, by
+    /// ONNX's rules for `output_shape`, `output_padding` and `auto_pad`.
+    pub(super) fn transposed_window(
+        &self,
+        spatial: &[usize],
+        kernel: Vec<usize>,
+    ) -> Result<(WindowAttributes, Vec<usize>)> {
+        let axes = spatial.len();
+        let mut window = self.explicit_window(spatial, kernel)?;
+        let extra = self.sizes("output_padding", axes, 0)?;
+        let auto_pad = self.string("auto_pad").unwrap_or_else(|| "NOTSET".into());
+        let wanted: Option<Vec<usize>> = match (self.ints("output_shape"), auto_pad.as_str()) {
+            // Some exporters write batch and channels in front.
+            (Some(_), _) => {
+                let sizes = self.ints("output_shape").map_or(0, |sizes| sizes.len());
+                let all = self.sizes("output_shape", sizes, 1)?;
+                ensure!(
+                    sizes >= axes,
+                    "attribute `output_shape` has {sizes} values for {axes} axes"
+                );
+                Some(all[sizes - axes..].to_vec())
+            }
+            (None, "SAME_UPPER" | "SAME_LOWER") => {
+                let pairs = spatial.iter().zip(&window.strides);
+                Some(pairs.map(|(size, stride)| size * stride).collect())
+            }
+            (None, "NOTSET") => None,
+            (None, "VALID") => {
+                window.pads_begin.fill(0);
+                window.pads_end.fill(0);
+                None
+            }
+            (None, other) => bail!(
+                "auto_pad `{other}` is not supported; NOTSET, VALID, SAME_UPPER and SAME_LOWER are"
+            ),
+        };
+        let mut output = Vec::new();
+        for (axis, &size) in spatial.iter().enumerate() {
+            let reach = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
+            let whole = (size - 1) * window.strides[axis] + reach + extra[axis];
+            if let Some(wanted) = &wanted {
+                let total = whole.saturating_sub(wanted[axis]);
+                let (less, more) = (total / 2, total - total / 2);
+                let upper = auto_pad == "SAME_UPPER";
+                window.pads_begin[axis] = if upper { less } else { more };
+                window.pads_end[axis] = if upper { more } else { less };
+                output.push(wanted[axis]);
+            } else {
+                let cut = window.pads_begin[axis] + window.pads_end[axis];
+                ensure!(
+                    whole > cut,
+                    "pads of {cut} leave nothing of {whole} elements (axis {axis})"
+                );
+                output.push(whole - cut);
+            }
+            let outside = whole
+                .saturating_add(output[axis].saturating_mul(window.strides[axis]))
+                .saturating_add(window.kernel[axis] * window.dilations[axis]);
+            ensure!(
+                outside <= LARGEST,
+                "strides, kernel, dilations and output reach over {outside} elements (axis {axis}); {LARGEST} are supported"
+            );
         }
         Ok((window, output))
     }

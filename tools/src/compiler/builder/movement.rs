@@ -9,7 +9,7 @@ use super::{Builder, Label, View};
 
 impl Builder {
     /// For each axis, elements from one index to the next in memory.
-    fn steps(view: &View) -> Vec<i64> {
+    pub(super) fn steps(view: &View) -> Vec<i64> {
         let mut steps = vec![0; view.shape.len()];
         let mut step = 1i64;
         for &axis in view.order.iter().rev() {
@@ -75,6 +75,13 @@ impl Builder {
         self.strided_copy(x, 0, &steps, order.collect(), label, shape)
     }
 
+    /// Elements outside and inside of one axis in memory.
+    pub(super) fn around(x: &View, axis: usize) -> (u32, u32) {
+        let place = x.order.iter().position(|&a| a == axis).unwrap_or(0);
+        let volume = |axes: &[usize]| axes.iter().map(|&a| x.shape[a] as u32).product();
+        (volume(&x.order[..place]), volume(&x.order[place + 1..]))
+    }
+
     /// Indices of one axis, in any order and repeated.
     pub fn taken(
         &mut self,
@@ -84,14 +91,13 @@ impl Builder {
         label: Label,
         shape: &[usize],
     ) -> View {
-        let place = x.order.iter().position(|&a| a == axis).unwrap_or(0);
-        let volume = |axes: &[usize]| axes.iter().map(|&a| x.shape[a] as u32).product();
+        let (outer, inner) = Self::around(x, axis);
         let bytes = indices.iter().flat_map(|index| index.to_le_bytes());
         let params = TakeParams {
-            outer: volume(&x.order[..place]),
+            outer,
             input_len: x.shape[axis] as u32,
             output_len: indices.len() as u32,
-            inner: volume(&x.order[place + 1..]),
+            inner,
             indices: Blob::at(self.store_bytes(bytes.collect())),
         };
         let label = self.inherited(x, label);

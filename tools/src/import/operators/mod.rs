@@ -9,7 +9,9 @@ mod movement;
 mod normalization;
 mod pool;
 mod quantization;
+mod recurrent;
 mod reduce;
+mod resize;
 mod shape;
 
 use anyhow::{Result, bail, ensure};
@@ -55,6 +57,7 @@ const TABLE: &[(&str, Import)] = &[
     ("Constant", One(shape::constant)),
     ("ConstantOfShape", One(constants::constant_of_shape)),
     ("Conv", One(linear::conv)),
+    ("ConvTranspose", One(linear::conv_transpose)),
     ("Cos", One(elementwise::cos)),
     ("CumSum", One(reduce::cum_sum)),
     ("DepthToSpace", One(movement::depth_to_space)),
@@ -72,6 +75,8 @@ const TABLE: &[(&str, Import)] = &[
     ("Gelu", One(elementwise::gelu)),
     ("Gemm", One(linear::gemm)),
     ("GlobalAveragePool", One(pool::global_average_pool)),
+    ("GRU", Many(recurrent::gru)),
+    ("GlobalMaxPool", One(pool::global_max_pool)),
     ("Greater", One(elementwise::greater)),
     ("GreaterOrEqual", One(elementwise::greater_or_equal)),
     (
@@ -88,6 +93,11 @@ const TABLE: &[(&str, Import)] = &[
     ),
     ("IsInf", One(elementwise::is_inf)),
     ("IsNaN", One(elementwise::is_nan)),
+    ("LSTM", Many(recurrent::lstm)),
+    (
+        "LayerNormalization",
+        Many(normalization::layer_normalization),
+    ),
     ("LeakyRelu", One(elementwise::leaky_relu)),
     ("Less", One(elementwise::less)),
     ("LessOrEqual", One(elementwise::less_or_equal)),
@@ -113,6 +123,8 @@ const TABLE: &[(&str, Import)] = &[
     ("Pad", One(shape::pad)),
     ("Pow", One(elementwise::pow)),
     ("QuantizeLinear", One(quantization::quantize_linear)),
+    ("RMSNormalization", One(normalization::rms_normalization)),
+    ("RNN", Many(recurrent::rnn)),
     ("Range", One(constants::range)),
     ("Reciprocal", One(elementwise::reciprocal)),
     ("ReduceL1", One(reduce::l1)),
@@ -127,6 +139,7 @@ const TABLE: &[(&str, Import)] = &[
     ("ReduceSumSquare", One(reduce::sum_square)),
     ("Relu", One(elementwise::relu)),
     ("Reshape", One(shape::reshape)),
+    ("Resize", One(resize::resize)),
     ("Round", One(elementwise::round)),
     ("Selu", One(elementwise::selu)),
     ("Shape", One(constants::shape)),
@@ -151,6 +164,7 @@ const TABLE: &[(&str, Import)] = &[
     ("Transpose", One(shape::transpose)),
     ("Trilu", One(constants::trilu)),
     ("Unsqueeze", One(shape::unsqueeze)),
+    ("Upsample", One(resize::upsample)),
     ("Where", One(elementwise::choose)),
     ("Xor", One(elementwise::xor)),
 ];
@@ -218,8 +232,13 @@ fn require_test(context: &Context<'_>) -> Result<()> {
 }
 
 fn require_float(context: &Context<'_>) -> Result<()> {
-    for id in context.inputs.iter().flatten() {
-        let value = &context.graph.values[*id];
+    (0..context.inputs.len()).try_for_each(|i| require_float_at(context, i))
+}
+
+/// Refuses an input of another type than float32; one that is left out is none.
+fn require_float_at(context: &Context<'_>, i: usize) -> Result<()> {
+    if let Some(id) = context.optional_input(i) {
+        let value = &context.graph.values[id];
         ensure!(
             value.dtype == DataType::F32,
             "input `{}` is {}; float32 is accepted, or int8 between DequantizeLinear and QuantizeLinear",

@@ -1,12 +1,13 @@
-//! Batch normalisation and softmax.
+//! Normalisations and softmax.
 
 use anyhow::{Context as _, Result, bail, ensure};
 use ndarray::{ArrayD, IxDyn};
 
-use super::{axis, require_float, require_test};
+use super::{axis, broadcast, require_float, require_test};
 use crate::functions::{Binary, Function, Reduction};
 use crate::graph::{Constant, DataType, Op, ValueId};
 use crate::import::Context;
+use crate::layers::{LayerNorm, Moment};
 
 pub(super) fn batch_normalization(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&["epsilon", "is_test", "momentum", "spatial", "training_mode"])?;
@@ -75,6 +76,96 @@ pub(super) fn softmax(context: &mut Context<'_>) -> Result<ValueId> {
     let x = context.emit_named(&names[0], Op::Reshape, vec![input], flat.clone())?;
     let y = context.emit_named(&names[1], Op::Softmax { axis: 1 }, vec![x], flat)?;
     context.emit(Op::Reshape, vec![y], shape)
+}
+
+/// What LayerNormalization and RMSNormalization have in common: everything but the outputs.
+fn norm_of_rows(context: &Context<'_>, centred: bool) -> Result<LayerNorm> {
+    context.only_attributes(&["axis", "epsilon", "stash_type"])?;
+    require_float(context)?;
+    ensure!(
+        context.int("stash_type", 1) == 1,
+        "attribute `stash_type` is not 1: statistics are computed in float32"
+    );
+    Ok(LayerNorm {
+        axis: axis(context.int("axis", -1), context.shape(0)?.len())?,
+        epsilon: context.float("epsilon", 1e-5),
+        centred,
+        result: Moment::Normalized,
+    })
+}
+
+/// The same value for every row: expanded to a row's shape. `None` where it differs from row to
+/// row.
+fn per_row(
+    context: &mut Context<'_>,
+    id: ValueId,
+    part: &str,
+    row: &[usize],
+) -> Result<Option<ValueId>> {
+    let mut shape = context.graph.shape(id).to_vec();
+    while shape.len() > row.len() && shape[0] == 1 {
+        shape.remove(0);
+    }
+    if shape.len() > row.len() || broadcast(&shape, row)? != row {
+        return Ok(None);
+    }
+    let id = context.reshaped(&format!("{part}.row"), id, &shape)?;
+    if shape == row {
+        return Ok(Some(id));
+    }
+    let name = context.part(part);
+    let expanded = context.emit_named(&name, Op::Expand, vec![id], row.to_vec())?;
+    Ok(Some(expanded))
+}
+
+/// Normalised rows, scaled (input 1) and shifted (input 2).
+fn normalized_rows(context: &mut Context<'_>, norm: LayerNorm) -> Result<ValueId> {
+    let (x, shape) = (context.input(0)?, context.shape(0)?);
+    let mut inputs = vec![x];
+    let mut behind = Vec::new();
+    for (i, function, part) in [(1, Binary::Mul, "scale"), (2, Binary::Add, "bias")] {
+        let Some(id) = context.optional_input(i) else {
+            continue;
+        };
+        ensure!(
+            broadcast(context.graph.shape(id), &shape)? == shape,
+            "its {part} of shape {:?} does not fit an input of shape {shape:?}",
+            context.graph.shape(id)
+        );
+        match per_row(context, id, part, &shape[norm.axis..])? {
+            Some(row) if inputs.len() == i && behind.is_empty() => inputs.push(row),
+            _ => behind.push((function, id)),
+        }
+    }
+    let last = behind.pop();
+    let part = |last: bool, part: &'static str| if last { "" } else { part };
+    let name = context.part(part(last.is_none(), "rows"));
+    let mut y = context.emit_named(&name, Op::LayerNorm(norm), inputs, shape)?;
+    for (function, id) in behind {
+        y = context.binary("scaled", function, y, id)?;
+    }
+    match last {
+        Some((function, id)) => context.binary("", function, y, id),
+        None => Ok(y),
+    }
+}
+
+pub(super) fn layer_normalization(context: &mut Context<'_>) -> Result<Vec<ValueId>> {
+    let norm = norm_of_rows(context, true)?;
+    let (x, mut shape) = (context.input(0)?, context.shape(0)?);
+    let mut outputs = vec![normalized_rows(context, norm)?];
+    shape[norm.axis..].fill(1);
+    for (i, result) in [(1, Moment::Mean), (2, Moment::InverseDeviation)] {
+        let name = context.output_name(i);
+        let op = Op::LayerNorm(LayerNorm { result, ..norm });
+        outputs.push(context.emit_named(&name, op, vec![x], shape.clone())?);
+    }
+    Ok(outputs)
+}
+
+pub(super) fn rms_normalization(context: &mut Context<'_>) -> Result<ValueId> {
+    let norm = norm_of_rows(context, false)?;
+    normalized_rows(context, norm)
 }
 
 /// Per-channel parameters as `[1, channels, 1, …]`.

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 
 use super::require_float;
-use crate::graph::{Op, ValueId};
+use crate::graph::{Op, ValueId, WindowAttributes};
 use crate::import::Context;
 
 /// The `kernel_shape` of a pool.
@@ -68,18 +68,26 @@ pub(super) fn average_pool(context: &mut Context<'_>) -> Result<ValueId> {
     context.emit(op, vec![input], pooled_shape(&x, spatial))
 }
 
-pub(super) fn global_average_pool(context: &mut Context<'_>) -> Result<ValueId> {
+/// A pool over whole images.
+fn global(context: &mut Context<'_>, op: fn(WindowAttributes) -> Op) -> Result<ValueId> {
     context.only_attributes(&[])?;
-    require_float(context)?;
     let (input, x) = (context.input(0)?, context.shape(0)?);
     ensure!(
         x.len() >= 3,
         "its input has shape {x:?}, without spatial axes"
     );
     let (window, spatial) = context.window(&x[2..], x[2..].to_vec())?;
-    let op = Op::AveragePool {
+    context.emit(op(window), vec![input], pooled_shape(&x, spatial))
+}
+
+pub(super) fn global_average_pool(context: &mut Context<'_>) -> Result<ValueId> {
+    require_float(context)?;
+    global(context, |window| Op::AveragePool {
         window,
         count_include_pad: false,
-    };
-    context.emit(op, vec![input], pooled_shape(&x, spatial))
+    })
+}
+
+pub(super) fn global_max_pool(context: &mut Context<'_>) -> Result<ValueId> {
+    global(context, Op::MaxPool)
 }
