@@ -7,7 +7,7 @@ use tract_onnx::prelude::*;
 
 use crate::data::{self, Elements, Samples, Side, Slot};
 use crate::graph::{DataType as GraphType, Graph};
-use crate::import::{self, Dimensions};
+use crate::import::{self, Bindings};
 use crate::progress;
 
 /// Runs an ONNX model with tract, an implementation of its own.
@@ -15,13 +15,10 @@ use crate::progress;
 /// # Errors
 ///
 /// When tract refuses the model.
-pub fn run_tract(path: &Path, dimensions: &Dimensions, samples: &Samples) -> Result<Samples> {
-    let graph = import::import(path, dimensions)?.graph;
+pub fn run_tract(path: &Path, bindings: &Bindings, samples: &Samples) -> Result<Samples> {
+    let graph = import::import_bound(path, bindings)?.graph;
     let place = || format!("tract cannot run {}", path.display());
-    let mut model = tract_onnx::onnx()
-        .model_for_path(path)
-        .map_err(flat)
-        .with_context(place)?;
+    let mut model = model(path, bindings).with_context(place)?;
     for (i, &id) in graph.inputs.iter().enumerate() {
         let value = &graph.values[id];
         let fact = InferenceFact::dt_shape(tract_type(value.dtype), &value.shape);
@@ -53,6 +50,25 @@ pub fn run_tract(path: &Path, dimensions: &Dimensions, samples: &Samples) -> Res
     }
     progress.finish_and_clear();
     Ok(Samples { samples: results })
+}
+
+/// The model as tract reads it, inputs that are bound to a value taken as constants.
+fn model(path: &Path, bindings: &Bindings) -> Result<InferenceModel> {
+    let onnx = tract_onnx::onnx();
+    if bindings.constants.is_empty() {
+        return onnx.model_for_path(path).map_err(flat);
+    }
+    let mut model = onnx.proto_model_for_path(path).map_err(flat)?;
+    if let Some(graph) = &mut model.graph {
+        let constants = bindings.resolve(graph)?;
+        let bound = |name: &String| constants.contains_key(name);
+        graph.input.retain(|input| !bound(&input.name));
+        graph.initializer.retain(|tensor| !bound(&tensor.name));
+        let tensors = constants.iter();
+        let tensors = tensors.map(|(name, constant)| import::constant_to_proto(name, constant));
+        graph.initializer.extend(tensors);
+    }
+    onnx.model_for_proto_model(&model).map_err(flat)
 }
 
 /// tract's error with its causes in one line.

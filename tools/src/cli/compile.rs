@@ -10,7 +10,7 @@ use niwaki_tools::compiler::calibrate::RangeMethod;
 use niwaki_tools::compiler::{self, Options};
 use niwaki_tools::{data, import, reference};
 
-use super::{budget::Budget, dimension, inspect::Summary};
+use super::{bind::Bind, budget::Budget, inspect::Summary};
 
 /// Compile an ONNX model into an artifact.
 #[derive(Debug, Args)]
@@ -22,6 +22,9 @@ Examples:
       A model that is quantised already keeps its scales: the bits are onnxruntime's.
   niwaki compile model.onnx -o model.niwaki --float --dim sequence=128
       Keep a float model in floats; a symbolic dimension gets a size.
+  niwaki compile silero_vad.onnx -o vad.niwaki --float --dim batch=1 --dim sequence=576 \\
+      --const sr=16000
+      An input that is the same in every run, here the sample rate, becomes a constant.
   niwaki compile model.onnx -o model.niwaki --calibrate calibration.npz \\
       --target cortex-m4 --max-ram 16K --max-flash 64K
       Say what it costs on a machine, and fail beyond a budget.
@@ -40,9 +43,8 @@ pub(super) struct Compile {
     /// Keep a float model in floats.
     #[arg(long, conflicts_with = "calibrate")]
     float: bool,
-    /// Size of a symbolic dimension; a symbolic batch is 1 without it.
-    #[arg(long, value_name = "NAME=N", value_parser = dimension)]
-    dim: Vec<(String, usize)>,
+    #[command(flatten)]
+    bind: Bind,
     /// How ranges of activations are found: minmax, percentile, percentile:P, or mse.
     #[arg(long, value_name = "METHOD", default_value = "minmax", value_parser = range_method)]
     ranges: RangeMethod,
@@ -103,7 +105,7 @@ fn range_method(text: &str) -> Result<RangeMethod, String> {
 
 impl Compile {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let imported = import::import(&self.model, &self.dim.iter().cloned().collect())?;
+        let imported = import::import_bound(&self.model, &self.bind.bindings())?;
         let calibration = match &self.calibrate {
             None => None,
             Some(path) => {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bind;
 mod budget;
 mod compile;
 mod inspect;
@@ -64,17 +65,6 @@ fn table(header: &[&str]) -> comfy_table::Table {
         .load_preset(comfy_table::presets::NOTHING)
         .set_header(header.iter().copied());
     table
-}
-
-/// `NAME=N`.
-fn dimension(text: &str) -> Result<(String, usize), String> {
-    let (name, size) = text
-        .split_once('=')
-        .ok_or_else(|| format!("`{text}` is not NAME=N, for instance batch=1"))?;
-    match size.parse() {
-        Ok(size) if size > 0 => Ok((name.to_owned(), size)),
-        _ => Err(format!("`{size}` is not a size of at least 1")),
-    }
 }
 
 /// A number with its thousands apart.

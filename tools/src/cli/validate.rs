@@ -12,7 +12,7 @@ use niwaki_tools::homes::Home;
 use niwaki_tools::validate::{HomeReport, validate};
 use niwaki_tools::{import, reference};
 
-use super::{dimension, table, thousands};
+use super::{bind::Bind, table, thousands};
 
 /// Hold an artifact against its reference, on several machines.
 #[derive(Debug, Args)]
@@ -50,9 +50,8 @@ pub(super) struct Validate {
     /// Use the first N samples only.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Size of a symbolic dimension of the reference.
-    #[arg(long, value_name = "NAME=N", value_parser = dimension)]
-    dim: Vec<(String, usize)>,
+    #[command(flatten)]
+    bind: Bind,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -63,14 +62,14 @@ impl Validate {
         let artifact = Artifact::read(&self.artifact)?;
         let is_model = self.reference.extension().is_some_and(|e| e == "onnx");
         let (mut samples, mut expected) = if is_model {
-            let dimensions = self.dim.iter().cloned().collect();
-            let imported = import::import(&self.reference, &dimensions)?;
+            let bindings = self.bind.bindings();
+            let imported = import::import_bound(&self.reference, &bindings)?;
             let slots = reference::input_slots(&imported.graph);
             let (samples, mut originals) = self.read_data(&artifact, &slots)?;
             originals.samples.truncate(self.limit.unwrap_or(usize::MAX));
             (
                 samples,
-                reference::run_tract(&self.reference, &dimensions, &originals)?,
+                reference::run_tract(&self.reference, &bindings, &originals)?,
             )
         } else {
             let (samples, _) = self.read_data(&artifact, &artifact.input_slots()?)?;

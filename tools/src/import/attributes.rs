@@ -198,6 +198,12 @@ impl Context<'_> {
             let reach = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
             let whole = (size - 1) * window.strides[axis] + reach + extra[axis];
             if let Some(wanted) = &wanted {
+                // Only a stride beyond the kernel's reach asks for more than there is.
+                ensure!(
+                    wanted[axis] <= whole || auto_pad.starts_with("SAME"),
+                    "attribute `output_shape` is {} (axis {axis}); at most {whole} is accepted, more with `output_padding`",
+                    wanted[axis]
+                );
                 let total = whole.saturating_sub(wanted[axis]);
                 let (less, more) = (total / 2, total - total / 2);
                 let upper = auto_pad == "SAME_UPPER";

@@ -1,6 +1,8 @@
 //! ONNX in: protobuf types into a [`Graph`] with known shapes and folded constants.
 
 mod attributes;
+mod bindings;
+mod branches;
 mod external;
 mod operators;
 mod order;
@@ -17,9 +19,10 @@ use tract_onnx::pb::{
 
 use crate::compiler::fold;
 use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
+pub use bindings::Bindings;
 pub use operators::supported;
-pub use tensors::constant_from_bytes;
 use tensors::constant_from_proto;
+pub use tensors::{constant_from_bytes, constant_to_proto};
 
 /// What `--dim NAME=N` gives: sizes of symbolic dimensions.
 pub type Dimensions = HashMap<String, usize>;
@@ -50,13 +53,29 @@ const OPSETS: std::ops::RangeInclusive<i64> = 6..=25;
 /// Names the file and the node, operator, attribute or dimension that is not supported, and what
 /// would be accepted.
 pub fn import(path: &Path, dimensions: &Dimensions) -> Result<Imported> {
+    let bindings = Bindings {
+        dimensions: dimensions.clone(),
+        ..Bindings::default()
+    };
+    import_bound(path, &bindings)
+}
+
+/// Reads an ONNX file, some inputs of which become constants.
+///
+/// # Errors
+///
+/// As [`import`]; names an input that is not there, or a value that does not fit it.
+pub fn import_bound(path: &Path, bindings: &Bindings) -> Result<Imported> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let place = || format!("cannot import {}", path.display());
     let mut model = decode(&bytes).with_context(place)?;
     // The folder of a bare file name is the one that we are in.
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     external::load(&mut model, folder.unwrap_or(Path::new("."))).with_context(place)?;
-    import_decoded(&model, &bytes, dimensions, &HashMap::new()).with_context(place)
+    let source = model.graph.as_ref();
+    let constants = source.map(|source| bindings.resolve(source)).transpose();
+    let constants = constants.with_context(place)?.unwrap_or_default();
+    import_decoded(&model, &bytes, &bindings.dimensions, &constants).with_context(place)
 }
 
 /// What a model asks for, read without importing it.
@@ -149,6 +168,10 @@ struct Importer {
     graph: Graph,
     names: HashMap<String, ValueId>,
     budget: fold::Budget,
+    /// How many branches the node that is imported lies in.
+    depth: usize,
+    /// Names given inside of branches, and what they stood for before.
+    bound: Vec<(String, Option<ValueId>)>,
 }
 
 fn import_model(
@@ -168,21 +191,10 @@ fn import_model(
         graph: Graph::default(),
         names: HashMap::new(),
         budget: fold::Budget::new(),
+        depth: 0,
+        bound: Vec::new(),
     };
-    ensure!(
-        source.sparse_initializer.is_empty(),
-        "sparse initializers are not supported: export dense ones"
-    );
-    for tensor in &source.initializer {
-        let constant = constant_from_proto(tensor)
-            .with_context(|| format!("initializer `{}`", tensor.name))?;
-        let id = importer.graph.add_constant(&tensor.name, constant);
-        ensure!(
-            importer.names.insert(tensor.name.clone(), id).is_none(),
-            "initializer `{}` is there twice: names have to differ",
-            tensor.name
-        );
-    }
+    importer.add_initializers(source)?;
     for (name, constant) in constants {
         let id = importer.graph.add_constant(name, constant.clone());
         importer.names.insert(name.clone(), id);
@@ -192,22 +204,10 @@ fn import_model(
             importer.add_input(input, dimensions)?;
         }
     }
-    let known = |name: &str| importer.names.contains_key(name);
-    for index in order::execution_order(&source.node, known)? {
-        let node = &source.node[index];
-        let name = order::label(node, index);
-        importer.add_node(node, opset).with_context(|| {
-            format!("{name}, operator {} of operator set {opset}", node.op_type)
-        })?;
-    }
-    for output in &source.output {
-        let id = *importer
-            .names
-            .get(&output.name)
-            .with_context(|| format!("output `{}` is computed by no node", output.name))?;
-        importer.graph.outputs.push(id);
-        importer.graph.output_names.push(output.name.clone());
-    }
+    importer.add_nodes(&source.node, opset)?;
+    importer.graph.outputs = importer.outputs_of(source)?;
+    let names = source.output.iter().map(|output| output.name.clone());
+    importer.graph.output_names = names.collect();
     ensure!(
         !importer.graph.outputs.is_empty(),
         "the model has no output"
@@ -216,26 +216,78 @@ fn import_model(
     Ok(importer.graph)
 }
 
+/// Type and shape of an input of the model.
+fn input_type(
+    input: &pb::ValueInfoProto,
+    dimensions: &Dimensions,
+) -> Result<(DataType, Vec<usize>)> {
+    let place = || format!("input `{}`", input.name);
+    let Some(Kind::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref())
+    else {
+        bail!(
+            "{}: only tensors are supported, not sequences or maps",
+            place()
+        );
+    };
+    let dtype = tensors::data_type(tensor.elem_type).with_context(place)?;
+    let shape = tensor
+        .shape
+        .as_ref()
+        .with_context(|| format!("{}: it has no shape", place()))?;
+    let mut dims = Vec::new();
+    for (axis, dim) in shape.dim.iter().enumerate() {
+        dims.push(resolve_dimension(axis, dim.value.as_ref(), dimensions).with_context(place)?);
+    }
+    check_size(&dims, dtype).with_context(place)?;
+    Ok((dtype, dims))
+}
+
 impl Importer {
-    fn add_input(&mut self, input: &pb::ValueInfoProto, dimensions: &Dimensions) -> Result<()> {
-        let place = || format!("input `{}`", input.name);
-        let Some(Kind::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref())
-        else {
-            bail!(
-                "{}: only tensors are supported, not sequences or maps",
-                place()
+    /// Adds the constants that a graph holds.
+    fn add_initializers(&mut self, source: &pb::GraphProto) -> Result<()> {
+        ensure!(
+            source.sparse_initializer.is_empty(),
+            "sparse initializers are not supported: export dense ones"
+        );
+        let mut seen = HashSet::new();
+        for tensor in &source.initializer {
+            let constant = constant_from_proto(tensor)
+                .with_context(|| format!("initializer `{}`", tensor.name))?;
+            ensure!(
+                seen.insert(&tensor.name),
+                "initializer `{}` is there twice: names have to differ",
+                tensor.name
             );
-        };
-        let dtype = tensors::data_type(tensor.elem_type).with_context(place)?;
-        let shape = tensor
-            .shape
-            .as_ref()
-            .with_context(|| format!("{}: it has no shape", place()))?;
-        let mut dims = Vec::new();
-        for (axis, dim) in shape.dim.iter().enumerate() {
-            dims.push(resolve_dimension(axis, dim.value.as_ref(), dimensions).with_context(place)?);
+            let id = self.graph.add_constant(&tensor.name, constant);
+            self.bind(&tensor.name, id);
         }
-        check_size(&dims, dtype).with_context(place)?;
+        Ok(())
+    }
+
+    /// Adds nodes, in an order of execution.
+    fn add_nodes(&mut self, nodes: &[pb::NodeProto], opset: i64) -> Result<()> {
+        let known = |name: &str| self.names.contains_key(name);
+        for index in order::execution_order(nodes, known)? {
+            let node = &nodes[index];
+            let name = order::label(node, index);
+            self.add_node(node, opset).with_context(|| {
+                format!("{name}, operator {} of operator set {opset}", node.op_type)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The values of a graph's outputs.
+    fn outputs_of(&self, source: &pb::GraphProto) -> Result<Vec<ValueId>> {
+        let value = |output: &pb::ValueInfoProto| {
+            let id = self.names.get(&output.name).copied();
+            id.with_context(|| format!("output `{}` is computed by no node", output.name))
+        };
+        source.output.iter().map(value).collect()
+    }
+
+    fn add_input(&mut self, input: &pb::ValueInfoProto, dimensions: &Dimensions) -> Result<()> {
+        let (dtype, dims) = input_type(input, dimensions)?;
         let id = self.graph.add_value(&input.name, dtype, dims);
         self.names.insert(input.name.clone(), id);
         self.graph.inputs.push(id);
@@ -248,6 +300,9 @@ impl Importer {
             "operators of domain `{}` are not supported, those of ai.onnx are",
             node.domain
         );
+        if node.op_type == "If" {
+            return self.add_if(node, opset);
+        }
         let mut inputs = Vec::new();
         for name in &node.input {
             inputs.push(match self.names.get(name) {
@@ -293,7 +348,7 @@ impl Importer {
                     outputs.len()
                 )
             })?;
-            self.names.insert(name.clone(), id);
+            self.bind(name, id);
         }
         Ok(())
     }

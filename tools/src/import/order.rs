@@ -7,6 +7,8 @@ use std::collections::{BinaryHeap, HashMap};
 use anyhow::{Result, ensure};
 use tract_onnx::pb;
 
+use super::branches::captured;
+
 /// Nodes that a model may have; an artifact has room for 65,535 tensors.
 const MAX_NODES: usize = 200_000;
 
@@ -40,15 +42,20 @@ pub(super) fn execution_order(
     let mut readers = vec![Vec::new(); nodes.len()];
     for (index, node) in nodes.iter().enumerate() {
         for name in node.input.iter().filter(|name| !name.is_empty()) {
-            if let Some(&producer) = producers.get(name.as_str()) {
-                missing[index] += 1;
-                readers[producer].push(index);
-            } else {
+            if !producers.contains_key(name.as_str()) {
                 ensure!(
                     known(name),
                     "{}: its input `{name}` is computed by no node, and is no input or initializer of the model",
                     label(node, index)
                 );
+            }
+        }
+        // What only graphs inside of it read may be missing: they say so when they are taken in.
+        let inputs = node.input.iter().map(String::as_str);
+        for name in inputs.chain(captured(node)) {
+            if let Some(&producer) = producers.get(name) {
+                missing[index] += 1;
+                readers[producer].push(index);
             }
         }
     }
@@ -70,11 +77,11 @@ pub(super) fn execution_order(
         let mut seen = vec![false; nodes.len()];
         let mut at = start;
         while !std::mem::replace(&mut seen[at], true) {
-            let waits_for = nodes[at]
-                .input
-                .iter()
-                .filter_map(|n| producers.get(n.as_str()));
-            at = waits_for.copied().find(|&p| missing[p] > 0).unwrap_or(at);
+            let inputs = nodes[at].input.iter().map(String::as_str);
+            let mut waits_for = inputs
+                .chain(captured(&nodes[at]))
+                .filter_map(|name| producers.get(name).copied());
+            at = waits_for.find(|&p| missing[p] > 0).unwrap_or(at);
         }
         anyhow::bail!(
             "{}: it needs its own result: the graph has a cycle, export the model without one",

@@ -109,3 +109,24 @@ pub(super) fn constant_from_proto(tensor: &pb::TensorProto) -> Result<Constant> 
 pub fn constant_from_bytes(bytes: &[u8]) -> Result<Constant> {
     constant_from_proto(&pb::TensorProto::decode(bytes).context("it is no ONNX tensor")?)
 }
+
+/// The ONNX tensor of an array.
+pub fn constant_to_proto(name: &str, constant: &Constant) -> pb::TensorProto {
+    let code = match constant.dtype() {
+        DataType::F32 => Onnx::Float,
+        DataType::I8 => Onnx::Int8,
+        DataType::U8 => Onnx::Uint8,
+        DataType::I16 => Onnx::Int16,
+        DataType::U16 => Onnx::Uint16,
+        DataType::I32 => Onnx::Int32,
+        DataType::I64 => Onnx::Int64,
+        DataType::Bool => Onnx::Bool,
+    };
+    pb::TensorProto {
+        name: name.to_owned(),
+        data_type: code as i32,
+        dims: constant.shape().iter().map(|&dim| dim as i64).collect(),
+        raw_data: constant.to_bytes(),
+        ..pb::TensorProto::default()
+    }
+}

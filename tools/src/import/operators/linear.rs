@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{broadcast, require_float};
 use crate::functions::Binary;
-use crate::graph::{Constant, DataType, Op, ValueId};
+use crate::graph::{DataType, Op, ValueId};
 use crate::import::Context;
 
 pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
@@ -158,100 +158,82 @@ pub(super) fn mat_mul(context: &mut Context<'_>) -> Result<ValueId> {
     context.reshaped("", y, &shape)
 }
 
-/// Gemm step by step: what is on its right is computed at run time.
-fn gemm_of_activations(context: &mut Context<'_>) -> Result<ValueId> {
-    let (alpha, beta) = (context.float("alpha", 1.0), context.float("beta", 1.0));
-    let mut operands = [context.input(0)?, context.input(1)?];
-    let names = ["transA", "transB"];
-    for (operand, name) in operands.iter_mut().zip(names) {
-        if context.int(name, 0) != 0 {
-            let mut shape = context.graph.shape(*operand).to_vec();
-            shape.reverse();
-            let op = Op::Transpose { perm: vec![1, 0] };
-            *operand = context.emit_named(&context.part(name), op, vec![*operand], shape)?;
-        }
-    }
-    let bias = context.optional_input(2).filter(|_| beta != 0.0);
-    let last = bias.is_none() && alpha == 1.0;
-    let part = if last { "" } else { "product" };
-    let [a, b] = operands;
-    let mut y = product(context, part, a, b)?;
-    if alpha != 1.0 {
-        let alpha = context.scalar(DataType::F32, alpha.into());
-        let part = if bias.is_none() { "" } else { "scaled" };
-        y = context.binary(part, Binary::Mul, y, alpha)?;
-    }
-    let Some(mut bias) = bias else {
-        return Ok(y);
-    };
-    if beta != 1.0 {
-        let beta = context.scalar(DataType::F32, beta.into());
-        bias = context.binary("beta", Binary::Mul, bias, beta)?;
-    }
-    let (of_bias, shape) = (context.graph.shape(bias), context.graph.shape(y));
+/// Input `i`, a matrix, with its axes exchanged when the attribute says so.
+fn matrix(context: &mut Context<'_>, i: usize, attribute: &str) -> Result<ValueId> {
+    let (input, mut shape) = (context.input(i)?, context.shape(i)?);
     ensure!(
-        broadcast(of_bias, shape)? == shape,
-        "its bias of shape {of_bias:?} does not fit the output {shape:?}"
+        shape.len() == 2,
+        "input {i} has shape {shape:?}, not that of a matrix"
     );
-    context.binary("", Binary::Add, y, bias)
+    if context.int(attribute, 0) == 0 {
+        return Ok(input);
+    }
+    shape.reverse();
+    let op = Op::Transpose { perm: vec![1, 0] };
+    context.emit_named(&context.part(attribute), op, vec![input], shape)
+}
+
+/// A value times an attribute; a constant is multiplied here.
+fn times(context: &mut Context<'_>, part: &str, id: ValueId, factor: f32) -> Result<ValueId> {
+    if factor == 1.0 {
+        return Ok(id);
+    }
+    let factor = context.scalar(DataType::F32, factor.into());
+    context.binary(part, Binary::Mul, id, factor)
 }
 
 pub(super) fn gemm(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&["alpha", "beta", "broadcast", "transA", "transB"])?;
     require_float(context)?;
-    let transposed = context.int("transB", 0) != 0;
-    let (mut x, w) = (context.shape(0)?, context.shape(1)?);
+    let (mut alpha, beta) = (context.float("alpha", 1.0), context.float("beta", 1.0));
+    let a = matrix(context, 0, "transA")?;
+    let mut b = context.input(1)?;
+    let constant = is_constant(context, b);
+    let dequantized = constant && context.graph.constant(b).is_none();
+    // Integers that are dequantised stay as they are: what multiplies int8 looks for them.
+    let transposed = dequantized && context.int("transB", 0) != 0;
+    if !transposed {
+        b = matrix(context, 1, "transB")?;
+    }
+    if constant && !dequantized {
+        b = times(context, "weights", b, alpha)?;
+        alpha = 1.0;
+    }
+    let (x, w) = (context.graph.shape(a), context.graph.shape(b));
+    let axes = if transposed { [1, 0] } else { [0, 1] };
     ensure!(
-        x.len() == 2 && w.len() == 2,
-        "shapes {x:?} and {w:?} are not matrices"
+        w.len() == 2 && x[1] == w[axes[0]],
+        "shapes {x:?} and {w:?} cannot be multiplied"
     );
-    if !is_constant(context, context.input(1)?) {
-        return gemm_of_activations(context);
-    }
-    let mut input = context.input(0)?;
-    if context.int("transA", 0) != 0 {
-        x.reverse();
-        let name = format!("{}.transposed", context.output);
-        let op = Op::Transpose { perm: vec![1, 0] };
-        input = context.emit_named(&name, op, vec![input], x.clone())?;
-    }
-    let (k, n) = if transposed {
-        (w[1], w[0])
-    } else {
-        (w[0], w[1])
+    let shape = vec![x[0], w[axes[1]]];
+    let bias = match context.optional_input(2).filter(|_| beta != 0.0) {
+        Some(bias) => Some(times(context, "bias", bias, beta)?),
+        None => None,
     };
-    ensure!(x[1] == k, "shapes {x:?} and {w:?} cannot be multiplied");
-    let mut weights = context.input(1)?;
-    let (alpha, beta) = (context.float("alpha", 1.0), context.float("beta", 1.0));
-    if alpha != 1.0 {
-        let values = context.graph.constant_f32(weights).map(|w| w * alpha);
-        let values = values.context("attribute `alpha` other than 1 needs float32 weights")?;
-        weights = context
-            .graph
-            .add_constant(format!("{}.alpha", context.output), Constant::F32(values));
+    if let Some(bias) = bias.map(|bias| context.graph.shape(bias)) {
+        ensure!(
+            broadcast(bias, &shape)? == shape,
+            "its bias of shape {bias:?} does not fit the output {shape:?}"
+        );
     }
-    let shape = vec![x[0], n];
-    let Some(mut bias) = context.optional_input(2).filter(|_| beta != 0.0) else {
-        return context.emit(Op::MatMul { transposed }, vec![input, weights], shape);
+    let fused = bias.filter(|&bias| {
+        let row = context.graph.shape(bias) == &shape[1..];
+        row && constant && alpha == 1.0 && is_constant(context, bias)
+    });
+    let op = match constant {
+        true => Op::MatMul { transposed },
+        false => Op::BatchMatMul,
     };
-    if beta != 1.0 {
-        let values = context.graph.constant_f32(bias).map(|c| c * beta);
-        let values =
-            values.context("attribute `beta` other than 1 needs a constant float32 bias")?;
-        bias = context
-            .graph
-            .add_constant(format!("{}.beta", context.output), Constant::F32(values));
+    let mut inputs = vec![a, b];
+    inputs.extend(fused);
+    let last = alpha == 1.0 && fused == bias;
+    let name = context.part(if last { "" } else { "product" });
+    let product = context.emit_named(&name, op, inputs, shape)?;
+    match bias.filter(|_| fused.is_none()) {
+        None => times(context, "", product, alpha),
+        Some(bias) => {
+            let scaled = times(context, "scaled", product, alpha)?;
+            context.binary("", Binary::Add, scaled, bias)
+        }
     }
-    let bias_shape = context.graph.shape(bias).to_vec();
-    ensure!(
-        broadcast(&bias_shape, &shape)? == shape,
-        "its bias of shape {bias_shape:?} does not fit the output {shape:?}"
-    );
-    if bias_shape == [n] && is_constant(context, bias) {
-        return context.emit(Op::MatMul { transposed }, vec![input, weights, bias], shape);
-    }
-    let product = format!("{}.product", context.output);
-    let op = Op::MatMul { transposed };
-    let product = context.emit_named(&product, op, vec![input, weights], shape.clone())?;
-    context.emit(Op::Add, vec![product, bias], shape)
 }

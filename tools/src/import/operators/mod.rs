@@ -4,6 +4,7 @@
 mod compose;
 mod constants;
 mod elementwise;
+mod gather;
 mod linear;
 mod movement;
 mod normalization;
@@ -27,9 +28,11 @@ enum Import {
     /// One value for each output, in ONNX's order; those behind the last used one may be left
     /// out.
     Many(fn(&mut Context<'_>) -> Result<Vec<ValueId>>),
+    /// It has graphs of its own, one of which the importer takes in.
+    Branches,
 }
 
-use Import::{Many, One};
+use Import::{Branches, Many, One};
 
 /// The importer's one table: the ONNX operators that are supported, and how each comes in.
 const TABLE: &[(&str, Import)] = &[
@@ -72,6 +75,7 @@ const TABLE: &[(&str, Import)] = &[
     ("EyeLike", One(constants::eye_like)),
     ("Flatten", One(shape::flatten)),
     ("Floor", One(elementwise::floor)),
+    ("Gather", One(gather::gather_constant)),
     ("Gelu", One(elementwise::gelu)),
     ("Gemm", One(linear::gemm)),
     ("GlobalAveragePool", One(pool::global_average_pool)),
@@ -86,6 +90,7 @@ const TABLE: &[(&str, Import)] = &[
     ("HardSigmoid", One(elementwise::hard_sigmoid)),
     ("HardSwish", One(elementwise::hard_swish)),
     ("Hardmax", One(reduce::hardmax)),
+    ("If", Branches),
     ("Identity", One(shape::identity)),
     (
         "InstanceNormalization",
@@ -188,6 +193,7 @@ pub(super) fn import(context: &mut Context<'_>) -> Result<Vec<ValueId>> {
     match import {
         One(import) => Ok(vec![import(context)?]),
         Many(import) => import(context),
+        Branches => bail!("its branches are not supported here"),
     }
 }
 

@@ -62,6 +62,8 @@ struct Resized {
     to: usize,
     /// Output length over input length, as the model gives it.
     scale: f32,
+    /// The length that the scale asks for, before it is cut to an integer.
+    exact: f32,
     /// Start and end of the part that is taken, in input lengths.
     region: [f32; 2],
 }
@@ -87,8 +89,7 @@ impl Coordinates {
     fn place(self, x: usize, axis: &Resized) -> f32 {
         let (x, scale) = (x as f32, axis.scale);
         let (from, to) = (axis.from as f32, axis.to as f32);
-        // The length that the scale asks for, before it is cut to an integer.
-        let exact = scale * from;
+        let exact = axis.exact;
         let half_pixel = (x + 0.5) / scale - 0.5;
         match self {
             Self::HalfPixel => half_pixel,
@@ -105,7 +106,7 @@ impl Coordinates {
                 if axis.to == 1 {
                     0.5 * (start + end) * last
                 } else {
-                    start * last + x * (end - start) * last / (exact - 1.0)
+                    start * last + x * (end - start) * last / (to - 1.0)
                 }
             }
         }
@@ -283,6 +284,7 @@ fn from_scales(shape: &[usize], axes: &[usize], scales: &[f32]) -> Result<Vec<Re
         from: shape[axis],
         to: (shape[axis] as f32 * scale) as usize,
         scale,
+        exact: shape[axis] as f32 * scale,
         region: [0.0, 1.0],
     });
     Ok(resized.collect())
@@ -311,6 +313,7 @@ fn from_sizes(
             from: shape[axis],
             to,
             scale: to as f32 / shape[axis] as f32,
+            exact: to as f32,
             region: [0.0, 1.0],
         })
         .collect();
@@ -326,7 +329,8 @@ fn from_sizes(
     };
     for axis in &mut resized {
         axis.scale = scale.unwrap_or(axis.scale);
-        axis.to = (axis.scale * axis.from as f32 + 0.5) as usize;
+        axis.exact = axis.scale * axis.from as f32;
+        axis.to = (axis.exact + 0.5) as usize;
     }
     Ok(resized)
 }
