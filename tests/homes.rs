@@ -8,6 +8,17 @@ use niwaki_tools::homes::{self, Attempt, Home};
 /// Inputs for each model.
 const INPUTS: usize = 20;
 
+/// Multiply-accumulates that a model is tested with, however many inputs that is: an emulated
+/// board takes minutes for more.
+const MACS: u64 = 400_000_000;
+
+/// Inputs for a model of that size.
+fn input_count(artifact: &Artifact) -> usize {
+    let model = artifact.model().unwrap();
+    let macs: u64 = model.operators().map(|operator| model.macs(operator)).sum();
+    (MACS / macs.max(1)).clamp(1, INPUTS as u64) as usize
+}
+
 /// Runs the model at a home and holds it against the host.
 fn same_as_host(
     name: &str,
@@ -16,7 +27,8 @@ fn same_as_host(
     shared: &std::path::Path,
     variant: Variant,
 ) {
-    let samples = models::inputs(shared, name, variant, INPUTS).unwrap();
+    let inputs = input_count(artifact);
+    let samples = models::inputs(shared, name, variant, inputs).unwrap();
     let host = artifact.run(&samples).unwrap();
     let what = format!("{name} ({variant:?}) on {}", home.name());
     match homes::run(home, artifact, &samples).unwrap() {
@@ -25,14 +37,14 @@ fn same_as_host(
             eprintln!("SKIPPED {what}: {reason}");
         }
         Attempt::Ran(run) => {
-            assert_eq!(run.results.len(), INPUTS, "{what}");
+            assert_eq!(run.results.len(), inputs, "{what}");
             assert_eq!(run.self_test, None, "{what}: a golden digest differs");
             for (k, (ours, theirs)) in host.iter().zip(&run.results).enumerate() {
                 assert_eq!(ours, theirs, "{what}: input {k}");
             }
             let layers = host[0].digests.len();
             println!(
-                "{what}: {INPUTS} inputs, {layers} layers, all digests equal, {:?}",
+                "{what}: {inputs} inputs, {layers} layers, all digests equal, {:?}",
                 run.cost
             );
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use niwaki::artifact::Tensor;
 use niwaki::ops::{AddI8, BinaryI8Params, Registered as _};
 use niwaki::{Session, numerics};
-use niwaki_tests::models::{self, FLOATS, PAIRS, Variant};
+use niwaki_tests::models::{self, FLOATS, LARGER, PAIRS, Variant};
 use niwaki_tests::shared;
 use niwaki_tools::artifact::{Artifact, memory_indices, write_inputs};
 use niwaki_tools::data::{self, Elements, Side};
@@ -197,18 +197,29 @@ fn run_rounding_down(artifact: &Artifact, sample: &[Elements]) -> Vec<u8> {
     session.output(0).unwrap().to_vec()
 }
 
+/// How far a float model may be from what was recorded, in parts of the largest output. Sums in
+/// another order differ the more, the longer they are; these two take logarithms and norms of them.
+fn tolerance(name: &str) -> f64 {
+    match name {
+        "basic_pitch_nmp" | "magika_standard_v3_3" => 1e-3,
+        _ => 1e-4,
+    }
+}
+
 #[test]
 fn float_outputs_are_within_a_ten_thousandth() {
     let Some(shared) = shared() else { return };
-    for name in PAIRS.into_iter().chain(FLOATS) {
+    for name in PAIRS.into_iter().chain(FLOATS).chain(LARGER) {
         let artifact = models::build(&shared, name, Variant::Float).unwrap();
         let inputs = models::recorded_inputs(&shared, name, Variant::Float).unwrap();
         let file = models::file_name(name, Variant::Float);
         let slots = artifact.output_slots().unwrap();
         let path = shared.join(format!("samples/{file}.npz"));
         let recorded = data::read_samples(&path, &slots, Side::Output).unwrap();
+        assert_eq!(inputs.samples.len(), recorded.samples.len(), "{name}");
         let mut worst = 0.0f64;
         for (ours, recorded) in artifact.run(&inputs).unwrap().iter().zip(&recorded.samples) {
+            assert_eq!(ours.outputs.len(), recorded.len(), "{name}");
             for ((bytes, recorded), slot) in ours.outputs.iter().zip(recorded).zip(&slots) {
                 let ours = Elements::from_bytes(slot.dtype, bytes).to_f64();
                 let recorded = recorded.to_f64();
@@ -219,7 +230,7 @@ fn float_outputs_are_within_a_ten_thousandth() {
             }
         }
         println!("{name}: {worst:.2e} of the largest output");
-        assert!(worst <= 1e-4, "{name}: {worst:e}");
+        assert!(worst <= tolerance(name), "{name}: {worst:e}");
     }
 }
 

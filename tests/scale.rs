@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use niwaki_tests::float;
 use niwaki_tests::onnx::Onnx;
+use niwaki_tests::{float, shared};
 use niwaki_tools::artifact::Artifact;
 use niwaki_tools::compiler::{self, Options};
 use niwaki_tools::data::{Elements, Samples};
@@ -143,4 +143,22 @@ fn a_residual_ladder_is_quantised_in_time_about_linear() {
     check("ladder, quantised", ladder, |bytes| {
         compile(bytes, &options, Some(&samples))
     });
+}
+
+/// What a float MobileNetV2 for images of 128 x 128 may take to compile. It takes a fifth of a
+/// second; a busy machine is given time.
+const MOBILENET: Duration = Duration::from_secs(10);
+
+#[test]
+fn a_mobilenet_compiles_in_a_moment() {
+    let Some(shared) = shared() else { return };
+    let bytes = std::fs::read(shared.join("models/st_mobilenet_v2_035_128.onnx")).unwrap();
+    let timed = (0..3).map(|_| {
+        let start = Instant::now();
+        compile(&bytes, &float(), None);
+        start.elapsed()
+    });
+    let time = timed.min().unwrap();
+    println!("st_mobilenet_v2_035_128 in {time:?}; 2 s are wanted of an idle machine");
+    assert!(time < MOBILENET, "{time:?}");
 }

@@ -27,6 +27,7 @@ const SETTINGS: &[(&str, &[usize])] = &[
     ("DequantizeLinear", &[1, 2]),
     ("Dropout", &[1, 2]),
     ("Expand", &[1]),
+    ("If", &[0]),
     ("MaxUnpool", &[2]),
     ("OneHot", &[1, 2]),
     ("Pad", &[1, 2, 3]),

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use niwaki_tools::artifact::Artifact;
 use niwaki_tools::compiler::{self, Options};
 use niwaki_tools::data::{Elements, Samples};
-use niwaki_tools::import;
+use niwaki_tools::import::{self, Bindings};
 
 /// The root of the project.
 pub fn root() -> PathBuf {
@@ -75,13 +75,27 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Compiles a model of `shared/models`.
+/// Compiles a model that leaves nothing open.
 ///
 /// # Errors
 ///
 /// Those of the compiler.
 pub fn compile(model: &Path, options: &Options, calibration: Option<&Samples>) -> Result<Artifact> {
-    let imported = import::import(model, &import::Dimensions::new())?;
+    compile_bound(model, &Bindings::default(), options, calibration)
+}
+
+/// Compiles a model with what it leaves open.
+///
+/// # Errors
+///
+/// Those of the compiler.
+pub fn compile_bound(
+    model: &Path,
+    bindings: &Bindings,
+    options: &Options,
+    calibration: Option<&Samples>,
+) -> Result<Artifact> {
+    let imported = import::import_bound(model, bindings)?;
     let compiled = compiler::compile(&imported, options, calibration)
         .with_context(|| model.display().to_string())?;
     Artifact::from_bytes(compiled.bytes())

@@ -7,10 +7,10 @@ use niwaki::Xorshift32;
 use niwaki_tools::artifact::Artifact;
 use niwaki_tools::compiler::Options;
 use niwaki_tools::data::{self, Elements, Samples, Side};
-use niwaki_tools::import;
+use niwaki_tools::import::{self, Bindings};
 use niwaki_tools::reference;
 
-use crate::{compile, float, rows};
+use crate::{compile_bound, float, rows};
 
 /// The five networks that come as float and as int8 QDQ models.
 pub const PAIRS: [&str; 5] = ["kws01", "ic01", "vww01", "ad01", "sww01"];
@@ -22,6 +22,31 @@ pub const FLOATS: [&str; 4] = [
     "fsdd_dscnn",
     "hand_keypoint_classifier",
 ];
+
+/// Larger float models, and one that is fed its own state. They stay in floats.
+pub const LARGER: [&str; 7] = [
+    "atmega_mnist_14x14",
+    "basic_pitch_nmp",
+    "magika_standard_v3_3",
+    "micro_kws_m_fp32",
+    "silero_vad_16k_op15",
+    "st_mobilenet_v2_035_128",
+    "ultraface_rfb_320",
+];
+
+/// What a model leaves open.
+pub fn bindings(name: &str) -> Bindings {
+    match name {
+        // A frame of 512 samples at 16 kHz, behind the last 64 of the frame before.
+        "silero_vad_16k_op15" => Bindings {
+            dimensions: [("batch", 1), ("sequence", 576)]
+                .map(|(name, size)| (name.to_owned(), size))
+                .into(),
+            constants: [("sr".to_owned(), "16000".to_owned())].into(),
+        },
+        _ => Bindings::default(),
+    }
+}
 
 /// How a model is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +67,8 @@ pub fn all() -> Vec<(&'static str, Variant)> {
     let floats = FLOATS
         .iter()
         .flat_map(|&name| [Variant::Float, Variant::Quantized].map(|variant| (name, variant)));
-    pairs.chain(floats).collect()
+    let larger = LARGER.iter().map(|&name| (name, Variant::Float));
+    pairs.chain(floats).chain(larger).collect()
 }
 
 /// Name of the ONNX file of a model, without its ending.
@@ -63,7 +89,7 @@ pub fn file_name(name: &str, variant: Variant) -> String {
 pub fn build(shared: &Path, name: &str, variant: Variant) -> Result<Artifact> {
     let model = shared.join(format!("models/{}.onnx", file_name(name, variant)));
     let (options, calibration) = options(shared, name, variant)?;
-    compile(&model, &options, calibration.as_ref())
+    compile_bound(&model, &bindings(name), &options, calibration.as_ref())
 }
 
 /// Compiles a model with every layer as it is in ONNX, so that each can be compared.
@@ -78,7 +104,7 @@ pub fn build_whole(shared: &Path, name: &str, variant: Variant) -> Result<Artifa
         shrink: false,
         ..options
     };
-    compile(&model, &options, calibration.as_ref())
+    compile_bound(&model, &bindings(name), &options, calibration.as_ref())
 }
 
 /// How [`build`] compiles a model, and what it calibrates it on.
@@ -101,10 +127,8 @@ pub fn options(shared: &Path, name: &str, variant: Variant) -> Result<(Options, 
 /// When they are missing or do not fit.
 pub fn recorded_inputs(shared: &Path, name: &str, variant: Variant) -> Result<Samples> {
     let file = file_name(name, variant);
-    let imported = import::import(
-        &shared.join(format!("models/{file}.onnx")),
-        &import::Dimensions::new(),
-    )?;
+    let model = shared.join(format!("models/{file}.onnx"));
+    let imported = import::import_bound(&model, &bindings(name))?;
     let slots = reference::input_slots(&imported.graph);
     let path = shared.join(format!("samples/{file}.npz"));
     data::read_samples(&path, &slots, Side::Input)
@@ -204,22 +228,34 @@ pub fn inputs(shared: &Path, name: &str, variant: Variant, count: usize) -> Resu
     samples.samples.truncate(count);
     let mut random = Xorshift32::new(1);
     while samples.samples.len() < count {
-        let like = &samples.samples[0][0];
-        let elements = match like {
-            Elements::I8(v) => {
-                Elements::I8(v.iter().map(|_| (random.next_u32() >> 24) as i8).collect())
-            }
-            Elements::F32(v) => {
-                let (low, high) = v.iter().fold((f32::MAX, f32::MIN), |(low, high), &v| {
-                    (low.min(v), high.max(v))
-                });
-                let unit = |bits: u32| (bits >> 8) as f32 / 16_777_216.0;
-                let value = |_| low + (high - low) * unit(random.next_u32());
-                Elements::F32(v.iter().map(value).collect())
-            }
-            other => bail!("{name} has inputs of type {}", other.type_name()),
-        };
-        samples.samples.push(vec![elements]);
+        let first = samples.samples[0].iter();
+        let sample = first.map(|like| random_like(like, &mut random));
+        let sample = sample.collect::<Result<_>>();
+        samples
+            .samples
+            .push(sample.with_context(|| name.to_owned())?);
     }
     Ok(samples)
+}
+
+/// Random elements over the range of these.
+fn random_like(like: &Elements, random: &mut Xorshift32) -> Result<Elements> {
+    Ok(match like {
+        Elements::I8(v) => {
+            Elements::I8(v.iter().map(|_| (random.next_u32() >> 24) as i8).collect())
+        }
+        // Bytes in wider integers.
+        Elements::I32(v) => {
+            Elements::I32(v.iter().map(|_| (random.next_u32() >> 24) as i32).collect())
+        }
+        Elements::F32(v) => {
+            let (low, high) = v.iter().fold((f32::MAX, f32::MIN), |(low, high), &v| {
+                (low.min(v), high.max(v))
+            });
+            let unit = |bits: u32| (bits >> 8) as f32 / 16_777_216.0;
+            let value = |_| low + (high - low) * unit(random.next_u32());
+            Elements::F32(v.iter().map(value).collect())
+        }
+        other => bail!("inputs of type {} are not made here", other.type_name()),
+    })
 }

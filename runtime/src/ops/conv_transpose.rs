@@ -28,6 +28,13 @@ record! {
     }
 }
 
+/// Number of weights.
+fn weight_count(p: &ConvTransposeF32Params) -> u64 {
+    let taps = [p.window.kernel_h, p.window.kernel_w];
+    let sizes = taps.into_iter().chain([p.groups, p.group_in, p.group_out]);
+    sizes.fold(1u64, |product, size| product.saturating_mul(size.into()))
+}
+
 /// Float transposed convolution with a fused clamp.
 #[derive(Debug)]
 pub struct ConvTransposeF32;
@@ -69,10 +76,13 @@ impl Operator for ConvTransposeF32 {
     }
 
     fn macs(_: &Check<'_>, p: &ConvTransposeF32Params) -> u64 {
-        let [n, h, w] = p.window.input_pixels();
-        let taps = [p.window.kernel_h, p.window.kernel_w];
-        let channels = [p.groups, p.group_in, p.group_out];
-        let factors = [n, h, w].into_iter().chain(taps).chain(channels);
-        factors.fold(1u64, |product, size| product.saturating_mul(size.into()))
+        let pixels = p.window.input_pixels();
+        pixels.into_iter().fold(weight_count(p), |product, size| {
+            product.saturating_mul(size.into())
+        })
+    }
+
+    fn weight_bytes(p: &ConvTransposeF32Params) -> u64 {
+        4 * weight_count(p)
     }
 }

@@ -131,10 +131,16 @@ impl RecurrentParams {
         })
     }
 
+    /// Weights and recurrence of all directions.
+    fn weight_count(&self, gates: u32) -> u64 {
+        let [input, hidden, directions] = [self.input, self.hidden, self.directions].map(u64::from);
+        let rows = hidden.saturating_mul(u64::from(gates) * directions);
+        rows.saturating_mul(input + hidden)
+    }
+
     fn macs(&self, gates: u32) -> u64 {
-        let steps = u64::from(self.steps) * u64::from(self.batch) * u64::from(self.directions);
-        let weights = (u64::from(self.input) + u64::from(self.hidden)) * u64::from(self.hidden);
-        steps.saturating_mul(weights.saturating_mul(u64::from(gates)))
+        let rows = u64::from(self.steps) * u64::from(self.batch);
+        rows.saturating_mul(self.weight_count(gates))
     }
 }
 
@@ -181,6 +187,10 @@ impl Operator for Lstm {
     fn macs(_: &Check<'_>, p: &LstmParams) -> u64 {
         p.common.macs(4)
     }
+
+    fn weight_bytes(p: &LstmParams) -> u64 {
+        4 * p.common.weight_count(4)
+    }
 }
 
 /// ONNX `GRU`. Inputs: the sequences, initial hidden states.
@@ -208,6 +218,10 @@ impl Operator for Gru {
     fn macs(_: &Check<'_>, p: &GruParams) -> u64 {
         p.common.macs(3)
     }
+
+    fn weight_bytes(p: &GruParams) -> u64 {
+        4 * p.common.weight_count(3)
+    }
 }
 
 /// ONNX `RNN`. Inputs: the sequences, initial hidden states.
@@ -233,5 +247,9 @@ impl Operator for Rnn {
 
     fn macs(_: &Check<'_>, p: &RnnParams) -> u64 {
         p.common.macs(1)
+    }
+
+    fn weight_bytes(p: &RnnParams) -> u64 {
+        4 * p.common.weight_count(1)
     }
 }
