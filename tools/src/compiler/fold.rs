@@ -239,7 +239,7 @@ fn affine(
         let base = find_base(graph, producers, uses, input)?;
         let base_node = &graph.nodes[base];
         let channel_axis = match base_node.op {
-            Op::Conv { .. } => 1,
+            Op::Conv { .. } | Op::ConvTranspose { .. } => 1,
             _ => graph.shape(base_node.output).len() - 1,
         };
         let base_shape = graph.shape(base_node.output);
@@ -270,7 +270,7 @@ fn find_base(
         let node = &graph.nodes[index];
         match node.op {
             Op::Reshape => id = node.inputs[0],
-            Op::Conv { .. } | Op::MatMul { .. } => {
+            Op::Conv { .. } | Op::ConvTranspose { group: 1, .. } | Op::MatMul { .. } => {
                 let constant = node.inputs[1..]
                     .iter()
                     .all(|&input| graph.constant_f32(input).is_some());
@@ -336,7 +336,7 @@ fn apply_affine(graph: &mut Graph, fold: Affine) {
         values,
     } = fold;
     let output_axis = match graph.nodes[base].op {
-        Op::MatMul { transposed: false } => 1,
+        Op::MatMul { transposed: false } | Op::ConvTranspose { .. } => 1,
         _ => 0,
     };
     let product = matches!(graph.nodes[node].op, Op::Mul);

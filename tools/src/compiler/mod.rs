@@ -1,12 +1,13 @@
 //! The compiler: a graph in, an artifact out, in passes that stand alone.
 //!
-//! import → [`fold`] → [`calibrate`] and [`quantize`] → [`simplify`] → [`select`] (with
+//! import → [`fuse`] and [`fold`] → [`calibrate`] and [`quantize`] → [`simplify`] → [`select`] (with
 //! [`builder`]) → [`shrink`] → [`plan`] → [`emit`].
 
 pub mod builder;
 pub mod calibrate;
 pub mod emit;
 pub mod fold;
+pub mod fuse;
 pub mod plan;
 pub mod quantize;
 #[cfg(test)]
@@ -104,8 +105,11 @@ pub fn compile(
     calibration: Option<&Samples>,
 ) -> Result<Compiled> {
     let mut graph = imported.graph.clone();
-    fold::fold_affine(&mut graph);
     let quantized = is_quantized(&graph);
+    if !quantized {
+        fuse::fuse_activations(&mut graph);
+    }
+    fold::fold_affine(&mut graph);
     let mut ranges = Vec::new();
     if quantized {
         ensure!(

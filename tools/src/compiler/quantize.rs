@@ -9,6 +9,7 @@ use ndarray::{ArrayD, Axis};
 use super::Options;
 use super::calibrate::Calibration;
 use crate::graph::{Constant, DataType, Graph, Node, Op, Quantization, ValueId};
+use crate::layers::Moment;
 
 /// Scale and zero point of int8 over a range, which is widened to hold 0 exactly.
 pub fn affine(low: f32, high: f32) -> (f32, i32) {
@@ -202,7 +203,12 @@ impl Quantizer<'_> {
         let fused = self.uses[node.output] == 1
             && matches!(
                 node.op,
-                Op::Conv { .. } | Op::MatMul { .. } | Op::Add | Op::Mul
+                Op::Conv { .. }
+                    | Op::ConvTranspose { .. }
+                    | Op::MatMul { .. }
+                    | Op::BatchMatMul
+                    | Op::Add
+                    | Op::Mul
             )
             && self.clamped.contains(&node.output);
         if fused {
@@ -228,6 +234,10 @@ impl Quantizer<'_> {
                 return (!float).then_some((1.0 / 256.0, -128));
             }
             Op::Tanh => return Some((1.0 / 128.0, 0)),
+            // States go round and round: an error in them would too. And statistics are no
+            // activations.
+            Op::Recurrent(_) => return None,
+            Op::LayerNorm(norm) if norm.result != Moment::Normalized => return None,
             _ => {}
         }
         let range = concat_ranges.get(&node.output).copied();

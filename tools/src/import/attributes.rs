@@ -198,10 +198,11 @@ impl Context<'_> {
             let reach = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
             let whole = (size - 1) * window.strides[axis] + reach + extra[axis];
             if let Some(wanted) = &wanted {
-                // Only a stride beyond the kernel's reach asks for more than there is.
+                // Of all sizes that a stride passes over, the one that is meant; SAME goes further.
+                let most = whole + window.strides[axis] - 1;
                 ensure!(
-                    wanted[axis] <= whole || auto_pad.starts_with("SAME"),
-                    "attribute `output_shape` is {} (axis {axis}); at most {whole} is accepted, more with `output_padding`",
+                    wanted[axis] <= most || auto_pad.starts_with("SAME"),
+                    "attribute `output_shape` is {} (axis {axis}); at most {most} is accepted",
                     wanted[axis]
                 );
                 let total = whole.saturating_sub(wanted[axis]);
