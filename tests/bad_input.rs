@@ -237,12 +237,37 @@ fn models_that_are_none_or_not_supported_are_refused() {
 }
 
 #[test]
+fn constants_that_do_not_fit_an_input_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = digits("digits.onnx").into_os_string();
+    let cases: [(&str, &[&str]); 3] = [
+        ("rate=1", &["rate", "no such input", "image"]),
+        ("image=white", &["image", "float32", "`white`"]),
+        ("image=1,2", &["image", "2 values", "784"]),
+    ];
+    for (constant, words) in cases {
+        let plain = [
+            "compile",
+            "-o",
+            "out.niwaki",
+            "--float",
+            "--const",
+            constant,
+        ];
+        let arguments = plain.map(OsString::from).into_iter().chain([model.clone()]);
+        refused(folder.path(), 1, words, arguments);
+    }
+}
+
+#[test]
 fn wrong_usage_ends_with_code_2() {
     let folder = tempfile::tempdir().unwrap();
     refused(folder.path(), 2, &["Usage"], ["compile"]);
     refused(folder.path(), 2, &["unrecognized subcommand"], ["quantise"]);
     let arguments = ["compile", "m.onnx", "-o", "m.niwaki", "--dim", "batch"];
     refused(folder.path(), 2, &["NAME=N"], arguments);
+    let arguments = ["compile", "m.onnx", "-o", "m.niwaki", "--const", "rate"];
+    refused(folder.path(), 2, &["NAME=VALUE"], arguments);
     let arguments = ["compile", "m.onnx", "-o", "m.niwaki", "--ranges", "best"];
     refused(folder.path(), 2, &["minmax"], arguments);
     let validate = [

@@ -64,11 +64,9 @@ fn speech_is_found_frame_by_frame_as_recorded() {
         );
     }
     let frames = recorded.len();
-    println!(
-        "{frames} frames, {speech} of them speech, at most {worst:.1e} from what was recorded"
-    );
+    println!("{frames} frames, at most {worst:.1e} from what was recorded");
+    // A minute, most of it speech: a model that says nothing would not pass.
     assert_eq!(frames, 1874);
     assert!(samples.len() >= frames * FRAME);
-    // 77.4 % of them, as onnxruntime has it.
-    assert_eq!(speech, 1450);
+    assert!(recorded.iter().filter(|&&p| p > 0.5).count() > 1400);
 }

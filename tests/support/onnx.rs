@@ -101,6 +101,26 @@ pub fn int(name: &str, value: i64) -> AttributeProto {
     }
 }
 
+/// An attribute of one float.
+pub fn real(name: &str, value: f32) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::Float as i32,
+        f: value,
+        ..AttributeProto::default()
+    }
+}
+
+/// An attribute of text.
+pub fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: AttributeType::String as i32,
+        s: value.as_bytes().to_vec(),
+        ..AttributeProto::default()
+    }
+}
+
 /// An attribute that is a graph.
 pub fn graph(name: &str, graph: GraphProto) -> AttributeProto {
     AttributeProto {
