@@ -311,13 +311,13 @@ pub enum Op {
         /// Number of groups.
         group: usize,
     },
-    /// Product with a matrix on the right: input `[…][k]`, weights, optional bias `[n]`.
+    /// Product with a constant matrix on the right: input `[…][k]`, weights, optional bias `[n]`.
+    /// Or of two values `[…][m][k]` and `[…][k][n]`, whose batches broadcast: when the right one is
+    /// computed at run time, or is no matrix.
     MatMul {
         /// Weights are `[n][k]` instead of `[k][n]`.
         transposed: bool,
     },
-    /// Product of two activations: `[…][m][k]` and `[…][k][n]`, whose batches broadcast.
-    BatchMatMul,
     /// Sum, broadcasting.
     Add,
     /// Product, broadcasting.

@@ -274,7 +274,11 @@ fn find_base(
                 let constant = node.inputs[1..]
                     .iter()
                     .all(|&input| graph.constant_f32(input).is_some());
-                return constant.then_some(index);
+                let is_layer = match node.op {
+                    Op::MatMul { .. } => graph.shape(node.inputs[1]).len() == 2,
+                    _ => true,
+                };
+                return (constant && is_layer).then_some(index);
             }
             _ => return None,
         }

@@ -183,7 +183,9 @@ impl Quantizer<'_> {
         let mut inputs: Vec<ValueId> = node.inputs.iter().map(|&id| self.read(id)).collect();
         match &node.op {
             Op::Conv { .. } => self.weights(node, 0, &mut inputs),
-            Op::MatMul { transposed } => self.weights(node, usize::from(!transposed), &mut inputs),
+            Op::MatMul { transposed } if self.source.shape(node.inputs[1]).len() == 2 => {
+                self.weights(node, usize::from(!transposed), &mut inputs);
+            }
             Op::Add | Op::Mul => self.constant_operands(&mut inputs),
             _ => {}
         }
@@ -203,12 +205,7 @@ impl Quantizer<'_> {
         let fused = self.uses[node.output] == 1
             && matches!(
                 node.op,
-                Op::Conv { .. }
-                    | Op::ConvTranspose { .. }
-                    | Op::MatMul { .. }
-                    | Op::BatchMatMul
-                    | Op::Add
-                    | Op::Mul
+                Op::Conv { .. } | Op::ConvTranspose { .. } | Op::MatMul { .. } | Op::Add | Op::Mul
             )
             && self.clamped.contains(&node.output);
         if fused {

@@ -292,12 +292,7 @@ impl<'g> Selector<'g> {
                     }
                 }
             }
-            Op::Conv { .. }
-            | Op::ConvTranspose { .. }
-            | Op::MatMul { .. }
-            | Op::BatchMatMul
-            | Op::Add
-            | Op::Mul => {
+            Op::Conv { .. } | Op::ConvTranspose { .. } | Op::MatMul { .. } | Op::Add | Op::Mul => {
                 let view = self.clampable(node, whole, label)?;
                 view.ok_or_else(|| anyhow::anyhow!("`{}` has no implementation", value.name))?
             }
@@ -492,6 +487,15 @@ impl<'g> Selector<'g> {
         Some(floats)
     }
 
+    /// Whether a value is a constant matrix, as it is or dequantised.
+    fn is_matrix(&self, id: ValueId) -> bool {
+        let constant = |id: ValueId| self.graph.constant(id).is_some();
+        let dequantized = self
+            .node(id)
+            .is_some_and(|node| matches!(node.op, Op::Dequantize(_)) && constant(node.inputs[0]));
+        self.shape(id).len() == 2 && (constant(id) || dequantized)
+    }
+
     /// Operations that take a clamp in: `None` for others.
     fn clampable(&mut self, node: &Node, clamp: (f32, f32), label: Label) -> Result<Option<View>> {
         let shape = self.shape(node.output);
@@ -502,6 +506,12 @@ impl<'g> Selector<'g> {
                 let bias = bias.as_ref();
                 self.builder
                     .conv_f32(&x, window, *group, &weights, bias, clamp, label, shape)?
+            }
+            Op::MatMul { transposed: false }
+                if node.inputs.len() == 2 && !self.is_matrix(node.inputs[1]) =>
+            {
+                let (a, b) = (self.float(node.inputs[0])?, self.float(node.inputs[1])?);
+                self.builder.mat_mul_f32([&a, &b], clamp, label, shape)
             }
             Op::MatMul { transposed } => {
                 let x = self.float(node.inputs[0])?;
@@ -523,10 +533,6 @@ impl<'g> Selector<'g> {
                 };
                 self.builder
                     .conv_transpose_f32(&x, window, *group, &params, label, shape)?
-            }
-            Op::BatchMatMul => {
-                let (a, b) = (self.float(node.inputs[0])?, self.float(node.inputs[1])?);
-                self.builder.mat_mul_f32([&a, &b], clamp, label, shape)
             }
             Op::Add | Op::Mul => {
                 let (a, b) = (self.float(node.inputs[0])?, self.float(node.inputs[1])?);
@@ -900,6 +906,9 @@ impl<'g> Selector<'g> {
         let Op::MatMul { transposed } = node.op else {
             return Ok(None);
         };
+        if !self.is_matrix(node.inputs[1]) {
+            return Ok(None);
+        }
         let Some(x) = self.exact_int8(node.inputs[0])? else {
             return Ok(None);
         };

@@ -122,10 +122,7 @@ fn product(context: &mut Context<'_>, part: &str, a: ValueId, b: ValueId) -> Res
     let name = context.part(part);
     let mut shape = broadcast(&x[..left], &w[..right])?;
     shape.extend([x[left], w[right + 1]]);
-    if w.len() == 2 && is_constant(context, b) {
-        return context.emit_named(&name, Op::MatMul { transposed: false }, vec![a, b], shape);
-    }
-    context.emit_named(&name, Op::BatchMatMul, vec![a, b], shape)
+    context.emit_named(&name, Op::MatMul { transposed: false }, vec![a, b], shape)
 }
 
 pub(super) fn mat_mul(context: &mut Context<'_>) -> Result<ValueId> {
@@ -220,10 +217,7 @@ pub(super) fn gemm(context: &mut Context<'_>) -> Result<ValueId> {
         let row = context.graph.shape(bias) == &shape[1..];
         row && constant && alpha == 1.0 && is_constant(context, bias)
     });
-    let op = match constant {
-        true => Op::MatMul { transposed },
-        false => Op::BatchMatMul,
-    };
+    let op = Op::MatMul { transposed };
     let mut inputs = vec![a, b];
     inputs.extend(fused);
     let last = alpha == 1.0 && fused == bias;
