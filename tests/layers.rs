@@ -20,12 +20,12 @@ fn random(seed: u32, len: usize) -> Vec<f32> {
 }
 
 /// Compiles and runs a model of float inputs; gives its outputs.
-fn run(onnx: &Onnx, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+fn run(onnx: &Onnx, inputs: &[&[f32]]) -> Vec<Vec<f32>> {
     let imported =
         import::import_bytes(&onnx.bytes(), &import::Dimensions::new(), &HashMap::new()).unwrap();
     let compiled = compiler::compile(&imported, &float(), None).unwrap();
     let artifact = Artifact::from_bytes(compiled.bytes()).unwrap();
-    let sample = inputs.iter().map(|input| Elements::F32(input.clone()));
+    let sample = inputs.iter().map(|input| Elements::F32(input.to_vec()));
     let samples = Samples {
         samples: vec![sample.collect()],
     };
@@ -108,11 +108,11 @@ fn both_directions_are_one_and_the_other() {
     for cell in CELLS {
         let one = |seed: u32, direction: &str| {
             let onnx = recurrent(cell, shape, &[seed], vec![text("direction", direction)]);
-            run(&onnx, std::slice::from_ref(&x))
+            run(&onnx, &[&x])
         };
         let (forward, reverse) = (one(3, "forward"), one(4, "reverse"));
         let direction = vec![text("direction", "bidirectional")];
-        let both = run(&recurrent(cell, shape, &[3, 4], direction), &[x.clone()]);
+        let both = run(&recurrent(cell, shape, &[3, 4], direction), &[&x]);
         let joined = [&*forward[0], &*reverse[0]].concat();
         let order = (0..STEPS).flat_map(|t| [t, STEPS + t]);
         assert_eq!(both[0], picked(&joined, row, order), "{cell:?}");
@@ -136,12 +136,12 @@ fn a_sequence_ends_where_its_length_says() {
             let bytes: Vec<u8> = lengths.iter().flat_map(|len| len.to_le_bytes()).collect();
             onnx.raw("lengths", DataType::Int32, &[BATCH as i64], &bytes);
             onnx.graph.node[0].input.push("lengths".into());
-            let together = run(&onnx, &[x.clone()]);
+            let together = run(&onnx, &[&x]);
             for (b, &len) in lengths.iter().enumerate() {
                 let len = len as usize;
                 let own = picked(&x, INPUT, (0..len).map(|t| t * BATCH + b));
                 let alone = recurrent(cell, [len, 1, INPUT], &[3], attributes.clone());
-                let alone = run(&alone, &[own]);
+                let alone = run(&alone, &[&own]);
                 let steps = (0..len).map(|t| t * BATCH + b);
                 assert_eq!(picked(&together[0], HIDDEN, steps), alone[0], "{cell:?}");
                 let behind = (len..STEPS).map(|t| t * BATCH + b);
@@ -167,10 +167,7 @@ fn batches_may_come_first() {
             (0..outer).flat_map(move |o| (0..inner).map(move |i| i * outer + o))
         };
         let turned = picked(&x, INPUT, order(BATCH, STEPS));
-        let [a, b] = [
-            run(&steps_first, &[x.clone()]),
-            run(&batch_first, &[turned]),
-        ];
+        let [a, b] = [run(&steps_first, &[&x]), run(&batch_first, &[&turned])];
         assert_eq!(picked(&a[0], HIDDEN, order(BATCH, STEPS)), b[0], "{cell:?}");
         assert_eq!(a[1..], b[1..], "{cell:?}");
     }
@@ -244,7 +241,7 @@ fn a_transposed_convolution_spreads_every_input() {
             }
         }
     }
-    let y = &run(&onnx, &[x])[0];
+    let y = &run(&onnx, &[&x])[0];
     assert_eq!(y.len(), expected.len());
     for (y, expected) in y.iter().zip(&expected) {
         assert!((f64::from(*y) - expected).abs() < 1e-5, "{y}, {expected}");
@@ -271,7 +268,7 @@ fn a_batch_normalisation_folds_into_a_transposed_convolution() {
     // Channels last and back, and nothing but the convolution between.
     assert_eq!(artifact.model().unwrap().operator_count(), 3);
     onnx.output("product");
-    let both = run(&onnx, &[random(1, 18)]);
+    let both = run(&onnx, &[&random(1, 18)]);
     for (c, (y, product)) in both[0].chunks(16).zip(both[1].chunks(16)).enumerate() {
         let (factor, offset) = ([0.5, 2.0, -1.0][c], [1.0, 0.0, 3.0][c]);
         for (y, product) in y.iter().zip(product) {
@@ -291,7 +288,7 @@ fn attention_reads_its_operands_as_they_lie() {
     onnx.node("MatMul", &["queries", "keys"], "y");
     onnx.output("y");
     let x = random(1, 24);
-    let y = &run(&onnx, &[x.clone()])[0];
+    let y = &run(&onnx, &[&x])[0];
     for head in 0..2 {
         for i in 0..4 {
             for j in 0..4 {
@@ -314,7 +311,7 @@ fn resized(attributes: Vec<pb::AttributeProto>, x: &[f32]) -> Vec<f32> {
     onnx.floats("scales", &[3], &[1.0, 1.0, 2.0]);
     onnx.node("Resize", &["x", "", "scales"], "y").attribute = attributes;
     onnx.output("y");
-    run(&onnx, &[x.to_vec()]).swap_remove(0)
+    run(&onnx, &[x]).swap_remove(0)
 }
 
 #[test]
@@ -386,7 +383,7 @@ fn an_if_is_the_branch_that_it_takes() {
         // Not seen from outside, whatever comes first in the file.
         onnx.graph.node.reverse();
         onnx.output("y");
-        let y = run(&onnx, &[vec![1.0, 3.0]]);
+        let y = run(&onnx, &[&[1.0, 3.0]]);
         let twice = match condition {
             1 => [expected[0] + 2.0, expected[1] + 2.0],
             _ => [expected[0] * 2.0, expected[1] * 2.0],

@@ -165,34 +165,15 @@ impl Context<'_> {
         kernel: Vec<usize>,
     ) -> Result<(WindowAttributes, Vec<usize>)> {
         let axes = spatial.len();
+        ensure!(!spatial.contains(&0), "its input has no elements");
         let mut window = self.explicit_window(spatial, kernel)?;
         let extra = self.sizes("output_padding", axes, 0)?;
         let auto_pad = self.string("auto_pad").unwrap_or_else(|| "NOTSET".into());
-        let wanted: Option<Vec<usize>> = match (self.ints("output_shape"), auto_pad.as_str()) {
-            // Some exporters write batch and channels in front.
-            (Some(_), _) => {
-                let sizes = self.ints("output_shape").map_or(0, |sizes| sizes.len());
-                let all = self.sizes("output_shape", sizes, 1)?;
-                ensure!(
-                    sizes >= axes,
-                    "attribute `output_shape` has {sizes} values for {axes} axes"
-                );
-                Some(all[sizes - axes..].to_vec())
-            }
-            (None, "SAME_UPPER" | "SAME_LOWER") => {
-                let pairs = spatial.iter().zip(&window.strides);
-                Some(pairs.map(|(size, stride)| size * stride).collect())
-            }
-            (None, "NOTSET") => None,
-            (None, "VALID") => {
-                window.pads_begin.fill(0);
-                window.pads_end.fill(0);
-                None
-            }
-            (None, other) => bail!(
-                "auto_pad `{other}` is not supported; NOTSET, VALID, SAME_UPPER and SAME_LOWER are"
-            ),
-        };
+        let wanted = self.wanted_output(spatial, &window.strides, &auto_pad)?;
+        if auto_pad == "VALID" {
+            window.pads_begin.fill(0);
+            window.pads_end.fill(0);
+        }
         let mut output = Vec::new();
         for (axis, &size) in spatial.iter().enumerate() {
             let reach = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
@@ -228,5 +209,36 @@ impl Context<'_> {
             );
         }
         Ok((window, output))
+    }
+
+    /// The sizes that a transposed convolution is to have, by `output_shape` or `auto_pad`; `None`
+    /// when they follow from its pads.
+    fn wanted_output(
+        &self,
+        spatial: &[usize],
+        strides: &[usize],
+        auto_pad: &str,
+    ) -> Result<Option<Vec<usize>>> {
+        let axes = spatial.len();
+        if let Some(given) = self.ints("output_shape") {
+            ensure!(
+                given.len() >= axes,
+                "attribute `output_shape` has {} values for {axes} axes",
+                given.len()
+            );
+            // Some exporters write batch and channels in front.
+            let all = self.sizes("output_shape", given.len(), 1)?;
+            return Ok(Some(all[given.len() - axes..].to_vec()));
+        }
+        match auto_pad {
+            "SAME_UPPER" | "SAME_LOWER" => {
+                let pairs = spatial.iter().zip(strides);
+                Ok(Some(pairs.map(|(size, stride)| size * stride).collect()))
+            }
+            "NOTSET" | "VALID" => Ok(None),
+            other => bail!(
+                "auto_pad `{other}` is not supported; NOTSET, VALID, SAME_UPPER and SAME_LOWER are"
+            ),
+        }
     }
 }

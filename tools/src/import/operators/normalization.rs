@@ -86,8 +86,13 @@ fn norm_of_rows(context: &Context<'_>, centred: bool) -> Result<LayerNorm> {
         context.int("stash_type", 1) == 1,
         "attribute `stash_type` is not 1: statistics are computed in float32"
     );
+    let shape = context.shape(0)?;
+    ensure!(
+        !shape.contains(&0),
+        "its input of shape {shape:?} has no elements"
+    );
     Ok(LayerNorm {
-        axis: axis(context.int("axis", -1), context.shape(0)?.len())?,
+        axis: axis(context.int("axis", -1), shape.len())?,
         epsilon: context.float("epsilon", 1e-5),
         centred,
         result: Moment::Normalized,

@@ -345,7 +345,9 @@ fn resample(
     let float = context.dtype(y) == DataType::F32;
     for axis in &resized {
         ensure!(
-            (1..=LONGEST).contains(&axis.to) && axis.from <= LONGEST,
+            [axis.from, axis.to]
+                .iter()
+                .all(|len| (1..=LONGEST).contains(len)),
             "axis {} of length {} becomes {} long; 1 to {LONGEST} are supported",
             axis.axis,
             axis.from,
