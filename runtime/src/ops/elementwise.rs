@@ -86,6 +86,8 @@ fn check_i8(check: &Check<'_>, p: &BinaryI8Params) -> Result<(), Rule> {
 }
 
 /// Dequantises both, operates in f32, divides by the output's scale and rounds.
+// Not inlined: what it keeps on the stack is then not there while the parameters are read.
+#[inline(never)]
 fn run_i8(
     memory: &mut Memory<'_, '_>,
     p: &BinaryI8Params,

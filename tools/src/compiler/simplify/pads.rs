@@ -21,7 +21,7 @@ pub(super) fn fold(graph: &mut Graph, report: &mut Report) {
             continue;
         };
         let exact = stands_for(graph, found.pad, padding)
-            && found.through.is_empty() | reads_integers(graph, &producers, found.pad)
+            && (found.through.is_empty() || reads_integers(graph, &producers, found.pad))
             && (quantized || weights_are_tame(graph, index));
         if exact && take_in(graph, index, found.pad) {
             remove_pad(graph, index, &found);
