@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{broadcast, require_float};
+use super::{broadcast, require_float, volume};
 use crate::graph::{Constant, Op, ValueId};
 use crate::import::Context;
 
@@ -50,6 +50,9 @@ pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
     }
     let mut shape = vec![x[0], w[0]];
     shape.extend(spatial);
+    if shape.len() == 5 {
+        return volume::conv(context, inputs, &window, group, &shape);
+    }
     context.emit(Op::Conv { window, group }, inputs, shape)
 }
 

@@ -4,13 +4,16 @@
 mod compose;
 mod constants;
 mod elementwise;
+mod indexed;
 mod linear;
 mod movement;
 mod normalization;
 mod pool;
 mod quantization;
 mod reduce;
+mod rows;
 mod shape;
+mod volume;
 
 use anyhow::{Result, bail, ensure};
 
@@ -39,7 +42,7 @@ const TABLE: &[(&str, Import)] = &[
     ("AveragePool", One(pool::average_pool)),
     (
         "BatchNormalization",
-        One(normalization::batch_normalization),
+        Many(normalization::batch_normalization),
     ),
     ("BitShift", One(elementwise::bit_shift)),
     ("BitwiseAnd", One(elementwise::bitwise_and)),
@@ -51,6 +54,7 @@ const TABLE: &[(&str, Import)] = &[
     ("Ceil", One(elementwise::ceil)),
     ("Celu", One(elementwise::celu)),
     ("Clip", One(elementwise::clip)),
+    ("Compress", One(rows::compress)),
     ("Concat", One(shape::concat)),
     ("Constant", One(shape::constant)),
     ("ConstantOfShape", One(constants::constant_of_shape)),
@@ -69,6 +73,9 @@ const TABLE: &[(&str, Import)] = &[
     ("EyeLike", One(constants::eye_like)),
     ("Flatten", One(shape::flatten)),
     ("Floor", One(elementwise::floor)),
+    ("Gather", One(indexed::gather)),
+    ("GatherElements", One(indexed::gather_elements)),
+    ("GatherND", One(indexed::gather_nd)),
     ("Gelu", One(elementwise::gelu)),
     ("Gemm", One(linear::gemm)),
     ("GlobalAveragePool", One(pool::global_average_pool)),
@@ -88,15 +95,18 @@ const TABLE: &[(&str, Import)] = &[
     ),
     ("IsInf", One(elementwise::is_inf)),
     ("IsNaN", One(elementwise::is_nan)),
+    ("LRN", One(normalization::local_response)),
     ("LeakyRelu", One(elementwise::leaky_relu)),
     ("Less", One(elementwise::less)),
     ("LessOrEqual", One(elementwise::less_or_equal)),
     ("Log", One(elementwise::log)),
     ("LogSoftmax", One(reduce::log_softmax)),
     ("LpNormalization", One(normalization::lp_normalization)),
+    ("LpPool", One(pool::lp_pool)),
     ("MatMul", One(linear::mat_mul)),
     ("Max", One(elementwise::max)),
-    ("MaxPool", One(pool::max_pool)),
+    ("MaxPool", Many(pool::max_pool)),
+    ("MaxUnpool", One(pool::max_unpool)),
     ("Mean", One(elementwise::mean)),
     (
         "MeanVarianceNormalization",
@@ -107,7 +117,9 @@ const TABLE: &[(&str, Import)] = &[
     ("Mod", One(elementwise::modulo)),
     ("Mul", One(elementwise::mul)),
     ("Neg", One(elementwise::neg)),
+    ("NonZero", One(rows::non_zero)),
     ("Not", One(elementwise::not)),
+    ("OneHot", One(indexed::one_hot)),
     ("Or", One(elementwise::or)),
     ("PRelu", One(elementwise::prelu)),
     ("Pad", One(shape::pad)),
@@ -127,7 +139,11 @@ const TABLE: &[(&str, Import)] = &[
     ("ReduceSumSquare", One(reduce::sum_square)),
     ("Relu", One(elementwise::relu)),
     ("Reshape", One(shape::reshape)),
+    ("ReverseSequence", One(rows::reverse_sequence)),
     ("Round", One(elementwise::round)),
+    ("Scatter", One(indexed::scatter_elements)),
+    ("ScatterElements", One(indexed::scatter_elements)),
+    ("ScatterND", One(indexed::scatter_nd)),
     ("Selu", One(elementwise::selu)),
     ("Shape", One(constants::shape)),
     ("Sigmoid", One(elementwise::sigmoid)),
@@ -148,6 +164,7 @@ const TABLE: &[(&str, Import)] = &[
     ("Tanh", One(elementwise::tanh)),
     ("ThresholdedRelu", One(elementwise::thresholded_relu)),
     ("Tile", One(movement::tile)),
+    ("TopK", Many(indexed::top_k)),
     ("Transpose", One(shape::transpose)),
     ("Trilu", One(constants::trilu)),
     ("Unsqueeze", One(shape::unsqueeze)),

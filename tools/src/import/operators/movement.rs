@@ -22,7 +22,7 @@ pub(super) fn expand(context: &mut Context<'_>) -> Result<ValueId> {
 }
 
 /// Takes these indices of one axis.
-fn take(
+pub(super) fn take(
     context: &mut Context<'_>,
     part: &str,
     x: ValueId,
