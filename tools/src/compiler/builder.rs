@@ -238,15 +238,16 @@ impl Builder {
     }
 
     pub(super) fn store_bytes(&mut self, bytes: Vec<u8>) -> u32 {
+        if bytes.is_empty() {
+            return 0;
+        }
         if let Some(&offset) = self.stored.get(&bytes) {
             return offset;
         }
         self.data.resize(self.data.len().next_multiple_of(4), 0);
         let offset = self.data.len() as u32;
         self.data.extend(&bytes);
-        if !bytes.is_empty() {
-            self.runs.insert(offset, bytes.len());
-        }
+        self.runs.insert(offset, bytes.len());
         self.stored.insert(bytes, offset);
         offset
     }

@@ -241,6 +241,13 @@ impl<'g> Selector<'g> {
 
     /// The tensor of an output: in ONNX's order, of the output's shape, and its own.
     fn output(&mut self, id: ValueId, taken: &HashSet<usize>) -> Result<usize> {
+        if let Some(constant) = self.graph.constant(id)
+            && constant.shape().contains(&0)
+        {
+            // No elements: no operator writes it.
+            let label = self.label(id);
+            return Ok(self.builder.constant_of(label, constant).tensor);
+        }
         let view = self.value(id)?;
         let view = self.builder.in_onnx_order(&view);
         let constant = self.builder.tensors[view.tensor].data.is_some();

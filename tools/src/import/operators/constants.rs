@@ -57,7 +57,7 @@ pub(super) fn constant_of_shape(context: &mut Context<'_>) -> Result<ValueId> {
 }
 
 pub(super) fn range(context: &mut Context<'_>) -> Result<ValueId> {
-    context.only_attributes(&[])?;
+    context.only_attributes(&["stash_type"])?;
     let dtype = context.dtype(context.input(0)?);
     let name = context.part("");
     let mut bounds = [0.0; 3];

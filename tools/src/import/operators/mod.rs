@@ -3,6 +3,7 @@
 
 mod compose;
 mod constants;
+mod deform;
 mod elementwise;
 mod indexed;
 mod linear;
@@ -61,6 +62,7 @@ const TABLE: &[(&str, Import)] = &[
     ("Conv", One(linear::conv)),
     ("Cos", One(elementwise::cos)),
     ("CumSum", One(reduce::cum_sum)),
+    ("DeformConv", One(deform::deform_conv)),
     ("DepthToSpace", One(movement::depth_to_space)),
     ("DequantizeLinear", One(quantization::dequantize_linear)),
     ("Div", One(elementwise::div)),
@@ -172,6 +174,49 @@ const TABLE: &[(&str, Import)] = &[
     ("Xor", One(elementwise::xor)),
 ];
 
+/// Operators whose definition in operator sets below 6 is another one than in set 6: mostly other
+/// attributes, in some other inputs or another broadcasting.
+const CHANGED_UNTIL_6: &[&str] = &[
+    "Abs",
+    "Add",
+    "BatchNormalization",
+    "Cast",
+    "Ceil",
+    "Clip",
+    "Concat",
+    "Div",
+    "Dropout",
+    "Elu",
+    "Exp",
+    "Floor",
+    "GRU",
+    "Gemm",
+    "GlobalLpPool",
+    "HardSigmoid",
+    "InstanceNormalization",
+    "LeakyRelu",
+    "Log",
+    "LpPool",
+    "Max",
+    "Mean",
+    "Min",
+    "Mul",
+    "Neg",
+    "PRelu",
+    "Pad",
+    "Reciprocal",
+    "Relu",
+    "Reshape",
+    "Selu",
+    "Sigmoid",
+    "Split",
+    "Sqrt",
+    "Sub",
+    "Sum",
+    "Tanh",
+    "Tile",
+];
+
 /// Names of the ONNX operators that are supported.
 pub fn supported() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|(name, _)| *name)
@@ -188,6 +233,10 @@ pub(super) fn import(context: &mut Context<'_>) -> Result<Vec<ValueId>> {
             names.join(", ")
         );
     };
+    ensure!(
+        context.opset >= 6 || !CHANGED_UNTIL_6.contains(&operator),
+        "this operator was another one before operator set 6: convert the model with onnx.version_converter"
+    );
     match import {
         One(import) => Ok(vec![import(context)?]),
         Many(import) => import(context),
