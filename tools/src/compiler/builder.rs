@@ -8,6 +8,8 @@ mod functions;
 mod indexed;
 mod movement;
 mod reduce;
+#[cfg(test)]
+mod tests;
 mod windowed;
 
 use std::collections::HashMap;

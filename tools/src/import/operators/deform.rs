@@ -11,7 +11,7 @@ use crate::functions::{Binary, Function};
 use crate::graph::{Constant, DataType, Indexed, Op, ValueId, WindowAttributes};
 use crate::import::Context;
 
-use super::require_float;
+use super::{linear, require_float};
 
 /// Pixels of an image up to which their indices are exact as floats.
 const PIXELS: usize = 1 << 24;
@@ -182,7 +182,7 @@ pub(super) fn deform_conv(context: &mut Context<'_>) -> Result<ValueId> {
     else {
         anyhow::bail!("input of shape {x:?} and weights of shape {w:?}; four axes are accepted");
     };
-    let (window, output) = context.window(&[height, width], vec![kernel_h, kernel_w])?;
+    let (window, output) = context.window(&[height, width], linear::kernel_of(context, &w)?)?;
     let count = |name| usize::try_from(context.int(name, 1)).unwrap_or(0);
     let (group, groups) = (count("group"), count("offset_group"));
     let sizes = Sizes {

@@ -6,6 +6,18 @@ use super::{broadcast, require_float, volume};
 use crate::graph::{Constant, Op, ValueId};
 use crate::import::Context;
 
+/// The kernel of weights of that shape, which `kernel_shape` must not contradict.
+pub(super) fn kernel_of(context: &Context<'_>, weights: &[usize]) -> Result<Vec<usize>> {
+    let kernel = weights[2..].to_vec();
+    if let Some(given) = context.ints("kernel_shape") {
+        ensure!(
+            given.iter().map(|&k| k as usize).eq(kernel.iter().copied()),
+            "attribute `kernel_shape` {given:?} is not that of the weights, {kernel:?}"
+        );
+    }
+    Ok(kernel)
+}
+
 pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&[
         "auto_pad",
@@ -30,14 +42,7 @@ pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
         "{} input channels, weights of shape {w:?} and {group} groups do not agree",
         x[1]
     );
-    let kernel = w[2..].to_vec();
-    if let Some(given) = context.ints("kernel_shape") {
-        ensure!(
-            given.iter().map(|&k| k as usize).eq(kernel.iter().copied()),
-            "attribute `kernel_shape` {given:?} is not that of the weights, {kernel:?}"
-        );
-    }
-    let (window, spatial) = context.window(&x[2..], kernel)?;
+    let (window, spatial) = context.window(&x[2..], kernel_of(context, &w)?)?;
     let mut inputs = vec![context.input(0)?, context.input(1)?];
     if let Some(bias) = context.optional_input(2) {
         ensure!(
