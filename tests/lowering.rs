@@ -159,6 +159,18 @@ fn outputs_whose_size_depends_on_data_are_refused() {
 }
 
 #[test]
+fn operators_of_another_kind_are_refused_with_the_reason() {
+    let mut onnx = Onnx::new(&[1, 5, 4]);
+    onnx.floats("scores", &[1, 1, 5], &[0.5; 5]);
+    onnx.node("NonMaxSuppression", &["x", "scores"], "y");
+    onnx.output("y");
+    refused(
+        &onnx,
+        &["node `y.node`", "NonMaxSuppression", "depends on data"],
+    );
+}
+
+#[test]
 fn shapes_of_indices_have_to_fit() {
     let cases: [(&str, &[&str], &[i64]); 4] = [
         ("GatherElements", &["x", "i"], &[3, 5]),

@@ -174,6 +174,15 @@ const TABLE: &[(&str, Import)] = &[
     ("Xor", One(elementwise::xor)),
 ];
 
+/// Operators that have no place here, and why.
+const REFUSED: &[(&str, &str)] = &[
+    ("NonMaxSuppression", SIZE_OF_DATA),
+    ("Unique", SIZE_OF_DATA),
+];
+
+const SIZE_OF_DATA: &str = "the size of its output depends on data, and shapes have to be known: end \
+     the model before it, and leave it to the program around";
+
 /// Operators whose definition in operator sets below 6 is another one than in set 6: mostly other
 /// attributes, in some other inputs or another broadcasting.
 const CHANGED_UNTIL_6: &[&str] = &[
@@ -226,6 +235,9 @@ pub fn supported() -> impl Iterator<Item = &'static str> {
 /// values of its outputs.
 pub(super) fn import(context: &mut Context<'_>) -> Result<Vec<ValueId>> {
     let operator = context.node.op_type.as_str();
+    if let Some((_, reason)) = REFUSED.iter().find(|(name, _)| *name == operator) {
+        bail!("this operator is not supported: {reason}");
+    }
     let Some((_, import)) = TABLE.iter().find(|(name, _)| *name == operator) else {
         let names: Vec<&str> = supported().collect();
         bail!(
