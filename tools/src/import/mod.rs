@@ -308,7 +308,7 @@ impl Importer {
 fn check_size(shape: &[usize], dtype: DataType) -> Result<()> {
     // As the runtime does, which counts dimensions of 0 as 1 here.
     let mut dims = shape.iter().map(|&dim| dim.max(1));
-    let elements = dims.try_fold(1usize, |n, dim| n.checked_mul(dim));
+    let elements = dims.try_fold(1usize, usize::checked_mul);
     let bytes = elements.and_then(|n| n.checked_mul(dtype.stored().bytes()));
     ensure!(
         bytes.is_some_and(|bytes| bytes < 1 << 31),
