@@ -24,64 +24,79 @@ impl Builder {
             }
             (Indexed::GatherElements { axis }, [x, indices]) => {
                 let params = elements(x, indices, axis, Join::Replace);
-                let label = self.inherited(x, label);
-                let dtype = self.dtype(x);
-                let output = self.tensor(label, dtype, shape.to_vec(), indices.order.clone());
+                let output = self.like(x, label, shape, indices.order.clone());
                 self.push(ops::GatherElements, &[x, indices], &params, output)
             }
             (Indexed::ScatterElements { axis, join }, [x, indices, updates]) => {
                 let updates = self.arranged(updates, &indices.order);
                 let params = elements(x, indices, axis, join);
-                let dtype = self.dtype(x);
-                let output = self.tensor(label, dtype, shape.to_vec(), x.order.clone());
-                self.push(
-                    ops::ScatterElements,
-                    &[x, indices, &updates],
-                    &params,
-                    output,
-                )
+                let output = self.like(x, label, shape, x.order.clone());
+                let inputs = [x, indices, &updates];
+                self.push(ops::ScatterElements, &inputs, &params, output)
             }
             (Indexed::GatherNd { batch_dims }, [x, indices]) => {
                 let [x, indices] = [x, indices].map(|view| self.in_onnx_order(view));
                 let params = slices(&x.shape, &indices.shape, batch_dims, Join::Replace);
-                let label = self.inherited(&x, label);
-                let dtype = self.dtype(&x);
-                let output = self.port(label, dtype, shape);
+                let output = self.like(&x, label, shape, (0..shape.len()).collect());
                 self.push(ops::GatherND, &[&x, &indices], &params, output)
             }
             (Indexed::ScatterNd { join }, [x, indices, updates]) => {
-                let [x, indices, updates] =
-                    [x, indices, updates].map(|view| self.in_onnx_order(view));
+                let views = [x, indices, updates].map(|view| self.in_onnx_order(view));
+                let [x, indices, updates] = &views;
                 let params = slices(&x.shape, &indices.shape, 0, join);
-                let dtype = self.dtype(&x);
-                let output = self.port(label, dtype, shape);
-                self.push(ops::ScatterND, &[&x, &indices, &updates], &params, output)
+                let output = self.like(x, label, shape, x.order.clone());
+                self.push(ops::ScatterND, &[x, indices, updates], &params, output)
             }
             (Indexed::OneHot { axis }, [values, indices]) => {
-                let indices = self.in_onnx_order(indices);
-                let params = OneHotParams {
-                    outer: volume(&shape[..axis]),
-                    depth: shape[axis] as u32,
-                    inner: volume(&shape[axis + 1..]),
-                };
-                let dtype = self.dtype(values);
-                let output = self.port(label, dtype, shape);
-                self.push(ops::OneHot, &[&indices, values], &params, output)
+                self.one_hot(values, indices, axis, label, shape)
             }
-            (Indexed::TopK { axis, largest }, [x]) => {
-                let (x, [outer, len, inner]) = self.lanes(x, &[axis]);
-                let params = TopKParams {
-                    outer,
-                    axis: len,
-                    k: shape[axis] as u32,
-                    inner,
-                    largest: largest.into(),
-                };
-                let output = self.tensor(label, DataType::I32, shape.to_vec(), x.order.clone());
-                self.push(ops::TopK, &[&x], &params, output)
-            }
+            (Indexed::TopK { axis, largest }, [x]) => self.top_k(x, axis, largest, label, shape),
             _ => unreachable!("the importer gives each operation its inputs"),
         }
+    }
+
+    /// A tensor of the type of `x`, quantised as it is.
+    fn like(&mut self, x: &View, label: Label, shape: &[usize], order: Vec<usize>) -> View {
+        let (label, dtype) = (self.inherited(x, label), self.dtype(x));
+        self.tensor(label, dtype, shape.to_vec(), order)
+    }
+
+    fn one_hot(
+        &mut self,
+        values: &View,
+        indices: &View,
+        axis: usize,
+        label: Label,
+        shape: &[usize],
+    ) -> View {
+        let indices = self.in_onnx_order(indices);
+        let params = OneHotParams {
+            outer: volume(&shape[..axis]),
+            depth: shape[axis] as u32,
+            inner: volume(&shape[axis + 1..]),
+        };
+        let output = self.like(values, label, shape, (0..shape.len()).collect());
+        self.push(ops::OneHot, &[&indices, values], &params, output)
+    }
+
+    fn top_k(
+        &mut self,
+        x: &View,
+        axis: usize,
+        largest: bool,
+        label: Label,
+        shape: &[usize],
+    ) -> View {
+        let (x, [outer, len, inner]) = self.lanes(x, &[axis]);
+        let params = TopKParams {
+            outer,
+            axis: len,
+            k: shape[axis] as u32,
+            inner,
+            largest: largest.into(),
+        };
+        let output = self.tensor(label, DataType::I32, shape.to_vec(), x.order.clone());
+        self.push(ops::TopK, &[&x], &params, output)
     }
 
     fn gathered(
@@ -99,9 +114,7 @@ impl Builder {
             inner: volume(&x.shape[axis + 1..]),
             count: volume(&indices.shape),
         };
-        let label = self.inherited(&x, label);
-        let dtype = self.dtype(&x);
-        let output = self.port(label, dtype, shape);
+        let output = self.like(&x, label, shape, (0..shape.len()).collect());
         self.push(ops::Gather, &[&x, &indices], &params, output)
     }
 }

@@ -4,7 +4,7 @@
 //! weighted, which gives an image with the kernel's elements as channels; what is left is a
 //! convolution with a kernel of one pixel.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use ndarray::{ArrayD, IxDyn};
 
 use crate::functions::{Binary, Function};
@@ -166,6 +166,63 @@ fn sampled(
     sum.context("there are four neighbours")
 }
 
+/// Checks the node and gives its sizes and its window.
+fn geometry(context: &Context<'_>) -> Result<(Sizes, WindowAttributes)> {
+    let (x, w) = (context.shape(0)?, context.shape(1)?);
+    let (&[batch, c, height, width], &[_, _, kernel_h, kernel_w]) = (x.as_slice(), w.as_slice())
+    else {
+        bail!("input of shape {x:?} and weights of shape {w:?}; four axes are accepted");
+    };
+    let (window, output) = context.window(&[height, width], linear::kernel_of(context, &w)?)?;
+    let groups = usize::try_from(context.int("offset_group", 1)).unwrap_or(0);
+    let sizes = Sizes {
+        batch,
+        groups,
+        channels: c.checked_div(groups).unwrap_or(0),
+        taps: kernel_h * kernel_w,
+        output: [output[0], output[1]],
+    };
+    let group = linear::groups_of(context, &x, &w)?;
+    let offsets = context.shape(2)?;
+    ensure!(
+        groups > 0
+            && c.is_multiple_of(groups)
+            && height * width < PIXELS
+            && offsets == [batch, 2 * groups * sizes.taps, output[0], output[1]],
+        "input {x:?}, weights {w:?}, offsets {offsets:?}, {group} groups and {groups} groups of offsets do not agree"
+    );
+    if let Some(mask) = context.optional_input(4) {
+        let mask = context.graph.shape(mask);
+        ensure!(
+            mask == [batch, groups * sizes.taps, output[0], output[1]],
+            "its mask has shape {mask:?}, which does not fit offsets {offsets:?}"
+        );
+    }
+    Ok((sizes, window))
+}
+
+/// Sampled values as an image with one channel for each channel and element of the kernel.
+fn as_image(context: &mut Context<'_>, sizes: &Sizes, values: ValueId) -> Result<ValueId> {
+    let Sizes {
+        batch,
+        groups,
+        channels,
+        taps,
+        output: [rows, columns],
+    } = *sizes;
+    let places = sizes.places();
+    let apart = [batch, groups, taps, places, channels];
+    let values = context.reshaped("apart", values, &apart)?;
+    let (perm, shape) = (
+        vec![0, 1, 4, 2, 3],
+        vec![batch, groups, channels, taps, places],
+    );
+    let name = context.part("outside");
+    let values = context.emit_named(&name, Op::Transpose { perm }, vec![values], shape)?;
+    let image = [batch, groups * channels * taps, rows, columns];
+    context.reshaped("image", values, &image)
+}
+
 pub(super) fn deform_conv(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&[
         "dilations",
@@ -176,79 +233,34 @@ pub(super) fn deform_conv(context: &mut Context<'_>) -> Result<ValueId> {
         "strides",
     ])?;
     require_float(context)?;
+    let (sizes, window) = geometry(context)?;
     let (x, w) = (context.shape(0)?, context.shape(1)?);
-    let (&[n, c, height, width], &[out, group_in, kernel_h, kernel_w]) =
-        (x.as_slice(), w.as_slice())
-    else {
-        anyhow::bail!("input of shape {x:?} and weights of shape {w:?}; four axes are accepted");
-    };
-    let (window, output) = context.window(&[height, width], linear::kernel_of(context, &w)?)?;
-    let count = |name| usize::try_from(context.int(name, 1)).unwrap_or(0);
-    let (group, groups) = (count("group"), count("offset_group"));
-    let sizes = Sizes {
-        batch: n,
-        groups,
-        channels: c
-            .checked_div(groups)
-            .context("attribute `offset_group` is 0")?,
-        taps: kernel_h * kernel_w,
-        output: [output[0], output[1]],
-    };
-    let taps = groups * sizes.taps;
-    ensure!(
-        group > 0
-            && group_in.checked_mul(group) == Some(c)
-            && out.is_multiple_of(group)
-            && c.is_multiple_of(groups)
-            && height * width < PIXELS
-            && context.shape(2)? == [n, 2 * taps, output[0], output[1]],
-        "input {x:?}, weights {w:?}, offsets {:?}, {group} groups and {groups} groups of offsets do not agree",
-        context.shape(2)?
-    );
     let mut around = Vec::new();
     for (axis, name) in ["row", "column"].into_iter().enumerate() {
         let place = moved(context, &window, &sizes, axis)?;
-        around.push(neighbours(context, name, place, [height, width][axis])?);
+        around.push(neighbours(context, name, place, x[2 + axis])?);
     }
-    let mut values = sampled(context, &sizes, [height, width], [around[0], around[1]])?;
-    let places = sizes.places();
+    let mut values = sampled(context, &sizes, [x[2], x[3]], [around[0], around[1]])?;
     if let Some(mask) = context.optional_input(4) {
-        ensure!(
-            context.graph.shape(mask) == [n, taps, output[0], output[1]],
-            "its mask has shape {:?}",
-            context.graph.shape(mask)
-        );
-        let mask = context.reshaped("mask", mask, &[n, groups, sizes.taps * places, 1])?;
+        let places = sizes.taps * sizes.places();
+        let mask = context.reshaped("mask", mask, &[sizes.batch, sizes.groups, places, 1])?;
         values = context.binary("masked", Binary::Mul, values, mask)?;
     }
-    // [n, groups, taps, places, channels] to one channel for each channel and tap.
-    let apart = [n, groups, sizes.taps, places, sizes.channels];
-    let values = context.reshaped("apart", values, &apart)?;
-    let (perm, shape) = (
-        vec![0, 1, 4, 2, 3],
-        vec![n, groups, sizes.channels, sizes.taps, places],
-    );
-    let values = context.emit_named(
-        &context.part("outside"),
-        Op::Transpose { perm },
-        vec![values],
-        shape,
-    )?;
-    let image = context.reshaped("image", values, &[n, c * sizes.taps, output[0], output[1]])?;
+    let image = as_image(context, &sizes, values)?;
     let weights = context.input(1)?;
-    let weights = context.reshaped("weights", weights, &[out, group_in * sizes.taps, 1, 1])?;
+    let weights = context.reshaped("weights", weights, &[w[0], w[1] * sizes.taps, 1, 1])?;
     let mut inputs = vec![image, weights];
-    inputs.extend(context.optional_input(3));
-    let window = WindowAttributes {
-        kernel: vec![1; 2],
-        strides: vec![1; 2],
-        dilations: vec![1; 2],
-        pads_begin: vec![0; 2],
-        pads_end: vec![0; 2],
+    inputs.extend(linear::bias_of(context, 3, w[0])?);
+    let op = Op::Conv {
+        window: WindowAttributes {
+            kernel: vec![1; 2],
+            strides: vec![1; 2],
+            dilations: vec![1; 2],
+            pads_begin: vec![0; 2],
+            pads_end: vec![0; 2],
+        },
+        group: linear::groups_of(context, &x, &w)?,
     };
-    context.emit(
-        Op::Conv { window, group },
-        inputs,
-        vec![n, out, output[0], output[1]],
-    )
+    let [rows, columns] = sizes.output;
+    context.emit(op, inputs, vec![sizes.batch, w[0], rows, columns])
 }

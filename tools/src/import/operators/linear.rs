@@ -18,6 +18,32 @@ pub(super) fn kernel_of(context: &Context<'_>, weights: &[usize]) -> Result<Vec<
     Ok(kernel)
 }
 
+/// The attribute `group`, which has to fit the shapes of input and weights.
+pub(super) fn groups_of(context: &Context<'_>, x: &[usize], w: &[usize]) -> Result<usize> {
+    let group = usize::try_from(context.int("group", 1))
+        .ok()
+        .filter(|&g| g > 0);
+    let group = group.context("attribute `group` has to be at least 1")?;
+    ensure!(
+        w[1].checked_mul(group) == Some(x[1]) && w[0].is_multiple_of(group),
+        "{} input channels, weights of shape {w:?} and {group} groups do not agree",
+        x[1]
+    );
+    Ok(group)
+}
+
+/// The bias of a convolution, which is input `i`: one element for each output channel.
+pub(super) fn bias_of(context: &Context<'_>, i: usize, channels: usize) -> Result<Option<ValueId>> {
+    if let Some(bias) = context.optional_input(i) {
+        let shape = context.graph.shape(bias);
+        ensure!(
+            shape == [channels],
+            "its bias has shape {shape:?}; [{channels}] is accepted"
+        );
+    }
+    Ok(context.optional_input(i))
+}
+
 pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&[
         "auto_pad",
@@ -33,26 +59,10 @@ pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
         x.len() == w.len() && x.len() >= 3,
         "input of shape {x:?} and weights of shape {w:?} are not those of a convolution"
     );
-    let group = usize::try_from(context.int("group", 1))
-        .ok()
-        .filter(|&g| g > 0);
-    let group = group.context("attribute `group` has to be at least 1")?;
-    ensure!(
-        w[1].checked_mul(group) == Some(x[1]) && w[0].is_multiple_of(group),
-        "{} input channels, weights of shape {w:?} and {group} groups do not agree",
-        x[1]
-    );
+    let group = groups_of(context, &x, &w)?;
     let (window, spatial) = context.window(&x[2..], kernel_of(context, &w)?)?;
     let mut inputs = vec![context.input(0)?, context.input(1)?];
-    if let Some(bias) = context.optional_input(2) {
-        ensure!(
-            context.graph.shape(bias) == [w[0]],
-            "its bias has shape {:?}; [{}] is accepted",
-            context.graph.shape(bias),
-            w[0]
-        );
-        inputs.push(bias);
-    }
+    inputs.extend(bias_of(context, 2, w[0])?);
     let mut shape = vec![x[0], w[0]];
     shape.extend(spatial);
     if shape.len() == 5 {
