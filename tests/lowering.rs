@@ -190,6 +190,17 @@ fn shapes_of_indices_have_to_fit() {
 }
 
 #[test]
+fn statistics_of_a_batch_have_to_fit_its_channels() {
+    let mut onnx = Onnx::new(&[2, 3, 4]);
+    onnx.floats("c", &[3], &[1.0; 3]);
+    onnx.floats("other", &[7], &[1.0; 7]);
+    let node = onnx.node("BatchNormalization", &["x", "c", "c", "c", "other"], "y");
+    node.attribute.push(int("training_mode", 1));
+    onnx.output("y");
+    refused(&onnx, &["node `y.node`", "input 4", "[7]", "[3]"]);
+}
+
+#[test]
 fn pools_over_three_axes_give_no_indices() {
     let mut onnx = Onnx::new(&[1, 2, 4, 4, 4]);
     let node = onnx.node("MaxPool", &["x"], "y");
@@ -210,6 +221,13 @@ fn values_without_elements_are_not_computed() {
     onnx.output("y");
     onnx.output("z");
     assert_eq!(operators(&onnx).unwrap(), ["Transpose"]);
+
+    // Over three axes a window is split in two; there is nothing to split.
+    let mut onnx = Onnx::new(&[0, 2, 4, 4, 4]);
+    let pool = onnx.node("MaxPool", &["x"], "y");
+    pool.attribute.push(ints("kernel_shape", &[2, 2, 2]));
+    onnx.output("y");
+    assert!(operators(&onnx).unwrap().is_empty());
 
     // A product over an axis without elements would be all zeros.
     let mut onnx = Onnx::new(&[2, 0]);

@@ -65,7 +65,7 @@ pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
     inputs.extend(bias_of(context, 2, w[0])?);
     let mut shape = vec![x[0], w[0]];
     shape.extend(spatial);
-    if shape.len() == 5 {
+    if shape.len() == 5 && !shape.contains(&0) {
         return volume::conv(context, inputs, &window, group, &shape);
     }
     context.emit(Op::Conv { window, group }, inputs, shape)

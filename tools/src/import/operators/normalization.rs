@@ -63,6 +63,14 @@ pub(super) fn batch_normalization(context: &mut Context<'_>) -> Result<Vec<Value
 /// running mean and variance that follow.
 fn normalized_by_itself(context: &mut Context<'_>, shape: &[usize]) -> Result<Vec<ValueId>> {
     let x = context.input(0)?;
+    for i in 1..5 {
+        let found = context.shape(i)?;
+        ensure!(
+            found == [shape[1]],
+            "input {i} has shape {found:?}; [{}] is accepted",
+            shape[1]
+        );
+    }
     let axes: Vec<usize> = (0..shape.len()).filter(|&axis| axis != 1).collect();
     let momentum = context.float("momentum", 0.9);
     let [mean, centred, variance] = context.moments(x, &axes)?;

@@ -63,7 +63,9 @@ pub(super) fn pooled(
     shape: &[usize],
     op: impl Fn(WindowAttributes) -> Op,
 ) -> Result<ValueId> {
-    let (Some([n, c, d, h, w]), &[.., od, oh, ow]) = (dims(context, x), shape) else {
+    let (Some([n, c, d, h, w]), &[.., od, oh, ow], false) =
+        (dims(context, x), shape, shape.contains(&0))
+    else {
         return context.emit(op(window.clone()), vec![x], shape.to_vec());
     };
     let planes = transposed(context, "planes", x, &[0, 2, 1, 3, 4])?;
