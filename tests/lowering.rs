@@ -242,3 +242,24 @@ fn values_without_elements_are_not_computed() {
     onnx.output("y");
     refused(&onnx, &["node `y.node`", "a mean of no elements"]);
 }
+
+#[test]
+fn a_convolution_over_three_axes_takes_in_what_follows() {
+    let mut onnx = Onnx::new(&[2, 3, 4, 4, 4]);
+    onnx.floats("w", &[5, 3, 2, 2, 2], &[0.5; 5 * 3 * 8]);
+    for name in ["scale", "bias", "mean", "variance"] {
+        onnx.floats(name, &[5], &[1.0, 2.0, 3.0, 4.0, 5.0]);
+    }
+    onnx.node("Conv", &["x", "w"], "y");
+    let inputs = ["y", "scale", "bias", "mean", "variance"];
+    onnx.node("BatchNormalization", &inputs, "z");
+    onnx.node("Relu", &["z"], "r");
+    onnx.output("r");
+    let operators = operators(&onnx).unwrap();
+    let arithmetic = operators.iter().filter(|name| name.ends_with("F32"));
+    assert_eq!(
+        arithmetic.collect::<Vec<_>>(),
+        [&"ConvF32"],
+        "{operators:?}"
+    );
+}

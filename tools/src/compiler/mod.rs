@@ -106,6 +106,9 @@ pub fn compile(
     let mut graph = imported.graph.clone();
     fold::fold_affine(&mut graph);
     let quantized = is_quantized(&graph);
+    if !quantized {
+        fold::hoist_clamps(&mut graph);
+    }
     let mut ranges = Vec::new();
     if quantized {
         ensure!(
