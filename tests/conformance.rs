@@ -15,14 +15,7 @@ use niwaki_tools::import;
 const WRONG: &[(&str, &str)] = &[];
 
 /// Operators that no case holds, and what does.
-const NO_CASE: &[(&str, &str)] = &[
-    (
-        "ReduceLogSumExp",
-        "its cases are of float64 and of empty tensors",
-    ),
-    ("Not", "its cases are of operator set 1"),
-    ("Range", "its cases are of operator set 27"),
-];
+const NO_CASE: &[(&str, &str)] = &[];
 
 fn list() -> PathBuf {
     root().join("tests/conformance.txt")

@@ -97,7 +97,7 @@ impl fmt::Display for Rule {
             Self::Count => "wrong number of inputs, outputs or parameters",
             Self::TensorIndex => "tensor index beyond the tensor table",
             Self::DataType => "data type unknown or not accepted here",
-            Self::Shape => "shape with more than six, empty or too large dimensions",
+            Self::Shape => "shape with more than six or too large dimensions",
             Self::ShapeMismatch => "tensor shapes do not agree with the parameters",
             Self::Placement => "tensor outside the arena or data section, or misaligned",
             Self::Data => "weights outside the data section, or misaligned",

@@ -201,6 +201,15 @@ impl<'m, S: OperatorSet> Model<'m, S> {
                 self.check_written(input, index)?;
             }
         }
+        // What has no elements is never computed, so that no operator has to think of it.
+        let empty = |t| {
+            self.tensors()
+                .get(t)
+                .is_some_and(|tensor| tensor.is_empty())
+        };
+        if operator.outputs().chain(operator.inputs()).any(empty) {
+            return Err(Rule::ShapeMismatch);
+        }
         S::check(&check)?;
         if operator.header.strips != 0 {
             // Where such outputs may lie is another question, for all of the group together.

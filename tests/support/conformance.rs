@@ -24,6 +24,7 @@ const SETTINGS: &[(&str, &[usize])] = &[
     ("Compress", &[1]),
     ("ConstantOfShape", &[0]),
     ("CumSum", &[1]),
+    ("DeformConv", &[1, 3]),
     ("DequantizeLinear", &[1, 2]),
     ("Dropout", &[1, 2]),
     ("Expand", &[1]),

@@ -4,6 +4,7 @@
 use ndarray::{ArrayD, IxDyn};
 
 use crate::functions::{Binary, Function, Reduction};
+pub use crate::indexed::{Indexed, Join};
 use crate::layers::{LayerNorm, Recurrent, Resampling};
 
 /// Element type of a value.
@@ -346,6 +347,31 @@ pub enum Op {
     Resample(Resampling),
     /// Largest value under a window.
     MaxPool(WindowAttributes),
+    /// Where the largest value under a window lies, as an int32 index into the whole input.
+    MaxPoolIndices {
+        /// Geometry.
+        window: WindowAttributes,
+        /// Indices count columns outside and rows inside (ONNX's `storage_order` 1).
+        column_major: bool,
+    },
+    /// The p-norm of what is under a window.
+    LpPool {
+        /// Geometry.
+        window: WindowAttributes,
+        /// The exponent, at least 1.
+        p: u32,
+    },
+    /// LRN: each value divided by a power of the squares of its neighbouring channels.
+    LocalResponse {
+        /// How many channels are summed.
+        size: u32,
+        /// ONNX's alpha.
+        alpha: f32,
+        /// ONNX's beta.
+        beta: f32,
+        /// ONNX's bias.
+        bias: f32,
+    },
     /// Average under a window.
     AveragePool {
         /// Geometry.
@@ -432,6 +458,8 @@ pub enum Op {
         /// From the last element on.
         reverse: bool,
     },
+    /// Elements read or written where indices say that are known at run time, and such indices.
+    Indexed(Indexed),
     /// QuantizeLinear.
     Quantize(Quantization),
     /// DequantizeLinear.
@@ -448,8 +476,14 @@ impl Op {
             Self::Binary(function) if function.compares() => DataType::Bool,
             Self::Cast(to) => *to,
             Self::ArgExtreme { .. } => DataType::I64,
+            Self::MaxPoolIndices { .. } | Self::Indexed(Indexed::TopK { .. }) => DataType::I32,
             _ => input,
         }
+    }
+
+    /// Whether input `i` is indices, which say where and are not what is moved.
+    pub fn takes_indices(&self, i: usize) -> bool {
+        i == 1 && matches!(self, Self::Indexed(op) if op.gathers())
     }
 
     /// Moves elements and computes nothing, whatever their type.
@@ -463,7 +497,7 @@ impl Op {
                 | Self::Slice { .. }
                 | Self::Take { .. }
                 | Self::Expand
-        )
+        ) || matches!(self, Self::Indexed(op) if op.gathers())
     }
 }
 

@@ -8,6 +8,7 @@ pub mod functions;
 pub mod graph;
 pub mod homes;
 pub mod import;
+pub mod indexed;
 pub mod layers;
 pub mod memory;
 pub mod progress;

@@ -16,8 +16,8 @@ use crate::{Error, Port};
 pub struct Instance {
     model: OwnedModel<AlignedBytes>,
     arena: Vec<u32>,
-    /// The bytes of each input; empty until they are set, as no tensor is empty.
-    inputs: Vec<Vec<u8>>,
+    /// The bytes of each input, once they are set.
+    inputs: Vec<Option<Vec<u8>>>,
     /// Whether the arena holds the outputs of a run on the inputs.
     has_run: bool,
 }
@@ -31,7 +31,7 @@ impl Instance {
     pub fn new(bytes: &[u8]) -> Result<Self, Error> {
         let model = OwnedModel::new(AlignedBytes::copy_of(bytes)?)?;
         let arena = zeroed_words(model.model().arena_bytes())?;
-        let inputs = vec![Vec::new(); model.model().input_count()];
+        let inputs = vec![None; model.model().input_count()];
         Ok(Self {
             model,
             arena,
@@ -115,6 +115,7 @@ impl Instance {
         }
         let missing = self.no_such_input(i);
         let input = self.inputs.get_mut(i).ok_or(missing)?;
+        let input = input.get_or_insert_default();
         input.clear();
         input.extend_from_slice(bytes);
         Ok(())
@@ -176,13 +177,13 @@ impl Instance {
 
     /// A session that has its inputs.
     fn loaded_session(&mut self) -> Result<Session<'_, '_>, Error> {
-        if let Some(index) = self.inputs.iter().position(Vec::is_empty) {
+        if let Some(index) = self.inputs.iter().position(Option::is_none) {
             return Err(Error::InputNotSet { index });
         }
         self.has_run = false;
         let arena = niwaki::as_bytes_mut(&mut self.arena);
         let mut session = Session::new(&self.model.model(), arena)?;
-        for (index, bytes) in self.inputs.iter().enumerate() {
+        for (index, bytes) in self.inputs.iter().flatten().enumerate() {
             // `set_input` has compared the lengths.
             session.input_mut(index)?.copy_from_slice(bytes);
         }

@@ -184,14 +184,16 @@ impl Tensor {
         (0..self.rank).map(|i| (self.layout >> (4 * u32::from(i)) & 15) as usize)
     }
 
-    /// Number of elements; `None` when a dimension is 0 or there are 2³¹ bytes or more.
+    /// Number of elements; `None` when there are 2³¹ bytes or more, where a dimension of 0, which
+    /// leaves no element, counts as 1.
     pub fn checked_len(&self) -> Option<usize> {
         let mut len = 1u32;
         for &dim in &self.dims {
-            len = len.checked_mul(dim)?;
+            len = len.checked_mul(dim.max(1))?;
         }
         let bytes = len.checked_mul(self.dtype.bytes() as u32)?;
-        (len > 0 && bytes <= i32::MAX.cast_unsigned()).then_some(len as usize)
+        let len = if self.dims.contains(&0) { 0 } else { len };
+        (bytes <= i32::MAX.cast_unsigned()).then_some(len as usize)
     }
 
     /// Number of elements; 0 for a record that [`Tensor::checked_len`] refuses.
@@ -199,7 +201,8 @@ impl Tensor {
         self.checked_len().unwrap_or(0)
     }
 
-    /// True when there is no element, which no checked tensor is.
+    /// True when there is no element: of an input or output of the model, which no operator reads
+    /// or writes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -234,8 +237,7 @@ impl Tensor {
         let (a, b) = (self.range(), other.range());
         self.storage == Storage::Arena
             && other.storage == Storage::Arena
-            && a.start < b.end
-            && b.start < a.end
+            && a.start.max(b.start) < a.end.min(b.end)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Inputs and outputs, texts, golden and provenance.
 
-use niwaki::artifact::{Header, Port, Text};
+use niwaki::artifact::{Header, Port, Storage, Text};
 use niwaki::{Rule, Section};
 
 use super::{
-    A, B, Break, CONSTANT, NEXT, OUTPUT, Row, first_of, header, interface_record, parts, section,
-    table, tensor,
+    A, B, Break, CONSTANT, NEXT, OUTPUT, Row, Verdict, first_of, header, interface_record, parts,
+    section, table, tensor,
 };
 use crate::support::Artifact;
 
@@ -78,6 +78,7 @@ fn interface() -> Vec<Row> {
             ),
         ],
     );
+    rows.extend(table("no elements", without_elements()));
     for index in 0..3 {
         let indices = [u32::from(NEXT), 65_535, 65_536, u32::MAX].map(|tensor| {
             let file = parts(|artifact| port(artifact, index).tensor = tensor);
@@ -106,6 +107,40 @@ fn interface() -> Vec<Row> {
         rows.extend(table(&format!("range of port {index}"), ranges));
     }
     rows
+}
+
+/// Inputs and outputs that have no element, and so no byte that anyone could write over.
+fn without_elements() -> [(&'static str, Vec<u8>, Verdict); 4] {
+    let empty = |storage, edit: fn(&mut Artifact, Port)| {
+        parts(|artifact| {
+            let mut tensor = artifact.tensors[usize::from(A)];
+            (tensor.dims[0], tensor.storage) = (0, storage);
+            // Inside the first input.
+            tensor.offset += 1;
+            artifact.tensors.push(tensor);
+            let port = Port {
+                tensor: u32::from(NEXT),
+                ..artifact.inputs[0]
+            };
+            edit(artifact, port);
+        })
+    };
+    let inputs = |artifact: &mut Artifact, port| artifact.inputs.push(port);
+    let outputs = |artifact: &mut Artifact, port| artifact.outputs.push(port);
+    [
+        ("an input", empty(Storage::Arena, inputs), Ok(())),
+        (
+            "a constant input",
+            empty(Storage::Data, inputs),
+            interface_record(2, Rule::Placement),
+        ),
+        ("a constant output", empty(Storage::Data, outputs), Ok(())),
+        (
+            "an output that nothing writes",
+            empty(Storage::Arena, outputs),
+            interface_record(3, Rule::ReadBeforeWrite),
+        ),
+    ]
 }
 
 /// Every text that a record has, in the strings of `base`: five bytes, the second and third of

@@ -297,7 +297,7 @@ impl Kind {
                 let what = format!("tensor {i} is {}", other.name());
                 rows.push(self.row(&what, |a| a.tensors[i].dtype = other, verdict));
             }
-            for other in [len - 1, len + 1] {
+            for other in [0, len - 1, len + 1] {
                 // Pad's input has to fit into the output, and the rest is padding.
                 let padding = self.name == "Pad" && i == 1 && other > len;
                 let verdict = if padding {

@@ -5,10 +5,14 @@
 //! view of the same bytes, and becomes an operator only where someone needs another order.
 
 mod functions;
+mod indexed;
 mod layers;
 mod movement;
 mod recurrent;
 mod reduce;
+#[cfg(test)]
+mod tests;
+mod windowed;
 
 use std::collections::HashMap;
 
@@ -250,15 +254,16 @@ impl Builder {
     }
 
     pub(super) fn store_bytes(&mut self, bytes: Vec<u8>) -> u32 {
+        if bytes.is_empty() {
+            return 0;
+        }
         if let Some(&offset) = self.stored.get(&bytes) {
             return offset;
         }
         self.data.resize(self.data.len().next_multiple_of(4), 0);
         let offset = self.data.len() as u32;
         self.data.extend(&bytes);
-        if !bytes.is_empty() {
-            self.runs.insert(offset, bytes.len());
-        }
+        self.runs.insert(offset, bytes.len());
         self.stored.insert(bytes, offset);
         offset
     }
@@ -365,15 +370,9 @@ impl Builder {
 
     /// A copy with its axes in memory in the given order.
     fn moved(&mut self, view: &View, order: &[usize], label: Label) -> View {
-        // Steps in memory from one index to the next, for each axis of the input.
-        let mut steps = vec![0; view.shape.len()];
-        let mut step = 1;
-        for &axis in view.order.iter().rev() {
-            steps[axis] = step;
-            step *= view.shape[axis];
-        }
+        let steps = view.steps();
         let dims: Vec<usize> = order.iter().map(|&axis| view.shape[axis]).collect();
-        let strides: Vec<usize> = order.iter().map(|&axis| steps[axis]).collect();
+        let strides: Vec<usize> = order.iter().map(|&axis| steps[axis] as usize).collect();
         let params = TransposeParams {
             walk: walk(&dims, &strides),
         };
@@ -395,32 +394,22 @@ impl Builder {
 
     /// The same elements under another shape.
     pub fn reshaped(&mut self, view: &View, shape: &[usize]) -> View {
-        let long = |shape: &[usize]| -> Vec<usize> {
-            (0..shape.len()).filter(|&axis| shape[axis] != 1).collect()
+        let mut groups = groups(&view.shape, shape);
+        let place = |axis: &usize| view.order.iter().position(|a| a == axis);
+        // Axes that become others lie side by side, where the innermost of them lies.
+        groups.sort_by_key(|(from, _)| from.iter().filter_map(place).max());
+        let short = |shape: &[usize]| -> Vec<usize> {
+            (0..shape.len()).filter(|&axis| shape[axis] == 1).collect()
         };
-        let (from, to) = (long(&view.shape), long(shape));
-        let same = from
-            .iter()
-            .map(|&a| view.shape[a])
-            .eq(to.iter().map(|&a| shape[a]));
-        if same {
-            // Only axes of length 1 come or go: the others keep their places in memory.
-            let kept = view
-                .order
-                .iter()
-                .filter_map(|axis| from.iter().position(|a| a == axis));
-            let short = (0..shape.len()).filter(|axis| !to.contains(axis));
-            return View {
-                tensor: view.tensor,
-                shape: shape.to_vec(),
-                order: short.chain(kept.map(|i| to[i])).collect(),
-            };
-        }
-        let straight = self.in_onnx_order(view);
+        let mut order = short(&view.shape);
+        order.extend(groups.iter().flat_map(|(from, _)| from));
+        let view = self.arranged(view, &order);
+        let mut order = short(shape);
+        order.extend(groups.iter().flat_map(|(_, to)| to));
         View {
-            tensor: straight.tensor,
+            tensor: view.tensor,
             shape: shape.to_vec(),
-            order: (0..shape.len()).collect(),
+            order,
         }
     }
 
@@ -1105,6 +1094,30 @@ impl Geometry {
         let standard = weights.as_standard_layout().into_owned();
         Ok(standard.into_shape_with_order(IxDyn(&shape))?)
     }
+}
+
+/// Runs of neighbouring axes of two shapes that hold the same elements, as short as can be; axes of
+/// length 1 are left out.
+fn groups(from: &[usize], to: &[usize]) -> Vec<(Vec<usize>, Vec<usize>)> {
+    let long = |shape: &[usize]| -> Vec<usize> {
+        (0..shape.len()).filter(|&axis| shape[axis] != 1).collect()
+    };
+    let (mut left, mut right) = (long(from).into_iter(), long(to).into_iter());
+    let mut groups = Vec::new();
+    while let (Some(a), Some(b)) = (left.next(), right.next()) {
+        let (mut group, mut sizes) = ((vec![a], vec![b]), (from[a], to[b]));
+        while sizes.0 != sizes.1 {
+            let (rest, axes, size, shape) = match sizes.0 < sizes.1 {
+                true => (&mut left, &mut group.0, &mut sizes.0, from),
+                false => (&mut right, &mut group.1, &mut sizes.1, to),
+            };
+            let Some(axis) = rest.next() else { break };
+            axes.push(axis);
+            *size *= shape[axis];
+        }
+        groups.push(group);
+    }
+    groups
 }
 
 /// A walk of the given dimensions, outermost first, filled up to [`MAX_RANK`] from outside.

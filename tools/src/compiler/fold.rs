@@ -11,8 +11,8 @@ use super::{emit, plan, select, work};
 use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
 use crate::map_array;
 
-/// Changes of shape that are looked through between a product and its bias.
-const RESHAPES: usize = 16;
+/// Changes of shape and order that are looked through between a product and its bias.
+const MOVES: usize = 16;
 
 /// Elements up to which a constant is broadcast to look at it.
 const BROADCAST_ELEMENTS: usize = 1 << 24;
@@ -236,14 +236,13 @@ fn affine(
         if graph.shape(input) != graph.shape(node.output) {
             return None;
         }
-        let base = find_base(graph, producers, uses, input)?;
+        let (base, moves) = find_base(graph, producers, uses, input)?;
         let base_node = &graph.nodes[base];
         let channel_axis = match base_node.op {
             Op::Conv { .. } | Op::ConvTranspose { .. } => 1,
             _ => graph.shape(base_node.output).len() - 1,
         };
-        let base_shape = graph.shape(base_node.output);
-        let values = per_channel(constant, graph.shape(input), base_shape, channel_axis)?;
+        let values = per_channel(graph, constant, input, &moves, channel_axis)?;
         Some(Affine {
             node: index,
             input,
@@ -254,22 +253,27 @@ fn affine(
 }
 
 /// The convolution or matrix product with constant float weights that computes `id`, through
-/// changes of shape, when nothing else uses what lies between.
+/// changes of shape and order, when nothing else uses what lies between; and the nodes that make
+/// these changes, the last one first.
 fn find_base(
     graph: &Graph,
     producers: &[Option<usize>],
     uses: &[usize],
     mut id: ValueId,
-) -> Option<usize> {
-    // Exporters write one or two reshapes here; a bound keeps the pass linear.
-    for _ in 0..RESHAPES {
+) -> Option<(usize, Vec<usize>)> {
+    let mut moves = Vec::new();
+    // Exporters write one or two of them here; a bound keeps the pass linear.
+    for _ in 0..MOVES {
         if uses[id] != 1 {
             return None;
         }
         let index = producers[id]?;
         let node = &graph.nodes[index];
         match node.op {
-            Op::Reshape => id = node.inputs[0],
+            Op::Reshape | Op::Transpose { .. } => {
+                id = node.inputs[0];
+                moves.push(index);
+            }
             Op::Conv { .. } | Op::ConvTranspose { group: 1, .. } | Op::MatMul { .. } => {
                 let constant = node.inputs[1..]
                     .iter()
@@ -278,7 +282,7 @@ fn find_base(
                     Op::MatMul { .. } => graph.shape(node.inputs[1]).len() == 2,
                     _ => true,
                 };
-                return (constant && is_layer).then_some(index);
+                return (constant && is_layer).then_some((index, moves));
             }
             _ => return None,
         }
@@ -286,39 +290,85 @@ fn find_base(
     None
 }
 
-/// The constant as one value for each index of `axis` of `base_shape`, if it varies along no
-/// other axis.
+/// Puts clamps in front of the changes of shape and order behind a convolution or matrix product,
+/// which then takes them in. Returns how many.
+pub fn hoist_clamps(graph: &mut Graph) -> usize {
+    let (producers, uses) = (graph.producers(), graph.use_counts());
+    let mut count = 0;
+    for index in 0..graph.nodes.len() {
+        let node = &graph.nodes[index];
+        if !matches!(node.op, Op::Clamp { .. }) {
+            continue;
+        }
+        let Some((_, moves)) = find_base(graph, &producers, &uses, node.inputs[0]) else {
+            continue;
+        };
+        count += usize::from(!moves.is_empty());
+        let mut clamp = index;
+        for moved in moves {
+            // Nodes lie in execution order: what is moved is moved before it is clamped.
+            let (before, behind) = graph.nodes.split_at_mut(clamp);
+            std::mem::swap(&mut before[moved].op, &mut behind[0].op);
+            let node = &graph.nodes[moved];
+            let (input, output) = (node.inputs[0], node.output);
+            graph.values[output].shape = graph.values[input].shape.clone();
+            clamp = moved;
+        }
+    }
+    count
+}
+
+/// A constant operand of `input` as one value for each index of `axis` of what lies before
+/// `moves`, if it varies along no other axis.
 fn per_channel(
+    graph: &Graph,
     constant: &ArrayD<f32>,
-    shape: &[usize],
-    base_shape: &[usize],
+    input: ValueId,
+    moves: &[usize],
     axis: usize,
 ) -> Option<Vec<f32>> {
+    let shape = graph.shape(input);
+    let base = moves
+        .last()
+        .map_or(input, |&last| graph.nodes[last].inputs[0]);
+    let base_shape = graph.shape(base);
     if let Some(&one) = constant.iter().next().filter(|_| constant.len() == 1) {
         return Some(vec![one; base_shape[axis]]);
     }
     // A constant with fewer elements than its broadcast: room for that is taken only where it
     // is small, so that a hostile shape costs no memory.
     if base_shape.iter().product::<usize>() > BROADCAST_ELEMENTS.max(constant.len()) {
-        return per_channel_of_same_shape(constant, shape, base_shape, axis);
+        let plain = moves.is_empty();
+        return plain.then(|| per_channel_of_same_shape(constant, shape, axis))?;
     }
-    let full: Vec<f32> = constant.broadcast(IxDyn(shape))?.iter().copied().collect();
-    let full = ArrayD::from_shape_vec(IxDyn(base_shape), full).ok()?;
+    let mut full = constant.broadcast(IxDyn(shape))?.to_owned();
+    for &moved in moves {
+        let node = &graph.nodes[moved];
+        full = match &node.op {
+            Op::Transpose { perm } => {
+                let mut back = vec![0; perm.len()];
+                perm.iter()
+                    .enumerate()
+                    .for_each(|(to, &from)| back[from] = to);
+                full.permuted_axes(IxDyn(&back))
+            }
+            _ => {
+                let values = full.iter().copied().collect();
+                ArrayD::from_shape_vec(IxDyn(graph.shape(node.inputs[0])), values).ok()?
+            }
+        };
+    }
     full.axis_iter(Axis(axis)).map(|c| uniform(&c)).collect()
 }
 
-/// [`per_channel`] from the elements of the constant alone, where no reshape lies between.
+/// [`per_channel`] from the elements of the constant alone, where nothing is moved in between.
 fn per_channel_of_same_shape(
     constant: &ArrayD<f32>,
     shape: &[usize],
-    base_shape: &[usize],
     axis: usize,
 ) -> Option<Vec<f32>> {
     let missing = shape.len().checked_sub(constant.ndim())?;
     let own = axis.checked_sub(missing);
-    if shape != base_shape {
-        return None;
-    }
     match own.map(|own| constant.axis_iter(Axis(own))) {
         Some(channels) if channels.len() == shape[axis] => channels.map(|c| uniform(&c)).collect(),
         _ => Some(vec![uniform(&constant.view())?; shape[axis]]),

@@ -110,6 +110,9 @@ pub fn compile(
         fuse::fuse_activations(&mut graph);
     }
     fold::fold_affine(&mut graph);
+    if !quantized {
+        fold::hoist_clamps(&mut graph);
+    }
     let mut ranges = Vec::new();
     if quantized {
         ensure!(

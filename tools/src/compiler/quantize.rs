@@ -187,6 +187,8 @@ impl Quantizer<'_> {
                 self.weights(node, usize::from(!transposed), &mut inputs);
             }
             Op::Add | Op::Mul => self.constant_operands(&mut inputs),
+            // A table that rows are taken from.
+            Op::Indexed(op) if op.gathers() => self.constant_operands(&mut inputs[..1]),
             _ => {}
         }
         self.push(&node.name, node.op.clone(), inputs, node.output);
@@ -221,6 +223,9 @@ impl Quantizer<'_> {
             | Op::Expand => {
                 return self.affines.get(&node.inputs[0]).copied();
             }
+            Op::Indexed(op) if op.gathers() => {
+                return self.affines.get(&node.inputs[0]).copied();
+            }
             Op::Pad { value, .. } if *value == 0.0 => {
                 return self.affines.get(&node.inputs[0]).copied();
             }
@@ -242,7 +247,7 @@ impl Quantizer<'_> {
         range.map(|(low, high)| affine(low, high))
     }
 
-    /// Quantises constant operands of sums and products per tensor.
+    /// Quantises constant operands per tensor.
     fn constant_operands(&mut self, inputs: &mut [ValueId]) {
         for id in inputs {
             let Some(values) = self.result.constant_f32(*id).cloned() else {
@@ -252,6 +257,7 @@ impl Quantizer<'_> {
                 (low.min(v), high.max(v))
             });
             let (scale, zero_point) = affine(ends.0, ends.1);
+            self.affines.insert(*id, (scale, zero_point));
             let int8 = values.mapv(|v| {
                 ((v / scale).round_ties_even() + zero_point as f32).clamp(-128.0, 127.0) as i8
             });

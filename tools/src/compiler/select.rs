@@ -15,7 +15,7 @@ use niwaki::numerics::{OutputStage, clamp_f32, dequantize, sigmoid, tanh};
 
 use super::builder::{Builder, Int8Output, Int8Weights, Label, LinearF32, View};
 use crate::functions::Function;
-use crate::graph::{Constant, DataType, Graph, Node, Op, Quantization, ValueId};
+use crate::graph::{Constant, DataType, Graph, Indexed, Node, Op, Quantization, ValueId};
 
 /// Stack of a selection, and what each node of the longest path through the graph may add: four
 /// times what the deepest chains of `tests/scale.rs` were seen to get by with.
@@ -243,6 +243,13 @@ impl<'g> Selector<'g> {
 
     /// The tensor of an output: in ONNX's order, of the output's shape, and its own.
     fn output(&mut self, id: ValueId, taken: &HashSet<usize>) -> Result<usize> {
+        if let Some(constant) = self.graph.constant(id)
+            && constant.shape().contains(&0)
+        {
+            // No elements: no operator writes it.
+            let label = self.label(id);
+            return Ok(self.builder.constant_of(label, constant).tensor);
+        }
         let view = self.value(id)?;
         let view = self.builder.in_onnx_order(&view);
         let constant = self.builder.tensors[view.tensor].data.is_some();
@@ -278,6 +285,12 @@ impl<'g> Selector<'g> {
         let Some(node) = self.node(id) else {
             anyhow::bail!("`{}` is neither constant, input nor computed", value.name);
         };
+        if matches!(&node.op, Op::Indexed(op) if op.gathers())
+            && let Some(int8) = self.exact_int8(id)?
+        {
+            // A table of int8 stays one: only what is taken from it becomes floats.
+            return Ok(self.builder.dequantize(&int8.view, int8.affine, label));
+        }
         let whole = (f32::NEG_INFINITY, f32::INFINITY);
         let shape = value.shape.as_slice();
         Ok(match &node.op {
@@ -339,6 +352,15 @@ impl<'g> Selector<'g> {
         }
     }
 
+    /// A value as floats, or as int8 of the same order; `None` for other types.
+    fn comparable(&mut self, id: ValueId) -> Result<Option<View>> {
+        Ok(match self.graph.values[id].dtype {
+            DataType::F32 => Some(self.float(id)?),
+            DataType::I8 | DataType::U8 => Some(self.integer(id)?),
+            _ => None,
+        })
+    }
+
     /// A value of any type but float32 and int8 in memory.
     fn plain(&mut self, id: ValueId) -> Result<View> {
         if let Some(view) = self.plain.get(&id) {
@@ -391,6 +413,17 @@ impl<'g> Selector<'g> {
     /// An operation on values in their own types, the same code for every type.
     fn computed(&mut self, node: &Node, label: Label) -> Result<View> {
         let value = &self.graph.values[node.output];
+        if let Op::MaxPoolIndices {
+            window,
+            column_major,
+        } = &node.op
+            && let Some(x) = self.comparable(node.inputs[0])?
+        {
+            let shape = &value.shape;
+            return Ok(self
+                .builder
+                .max_pool_indices(&x, window, *column_major, label, shape));
+        }
         let views: Vec<View> = node
             .inputs
             .iter()
@@ -399,6 +432,23 @@ impl<'g> Selector<'g> {
         match &node.op {
             Op::Quantize(q) => return Ok(self.builder.quantize_axis(&views[0], q, label)),
             Op::MaxPool(_) if !matches!(value.dtype, DataType::F32 | DataType::I8) => {}
+            Op::LpPool { window, p } => {
+                let shape = &value.shape;
+                return Ok(self
+                    .builder
+                    .lp_pool_f32(&views[0], window, *p, label, shape));
+            }
+            Op::LocalResponse {
+                size,
+                alpha,
+                beta,
+                bias,
+            } => {
+                let numbers = [*alpha, *beta, *bias];
+                return Ok(self
+                    .builder
+                    .local_response_f32(&views[0], *size, numbers, label));
+            }
             Op::MaxPool(_) => {
                 return self.structural(&node.op, &views, label, &value.shape, |_| Ok(0));
             }
@@ -406,6 +456,7 @@ impl<'g> Selector<'g> {
                 let fill = |v: f64| padding(v, value.dtype);
                 return self.structural(&node.op, &views, label, &value.shape, fill);
             }
+            Op::Indexed(op) => return Ok(self.builder.indexed(*op, &views, label, &value.shape)),
             Op::Function(function) => {
                 return Ok(self.builder.function(*function, &views[0], label));
             }
@@ -585,6 +636,7 @@ impl<'g> Selector<'g> {
                 self.builder
                     .pad(&views[0], before, fill(*value)?, label, shape)
             }
+            Op::Indexed(op) => self.builder.indexed(*op, views, label, shape),
             // All that is left; what it is given is what it gives.
             _ => self.builder.reshaped(&views[0], shape),
         })
@@ -639,10 +691,12 @@ impl<'g> Selector<'g> {
             };
             return Ok(self.shifted(&plain, &label));
         }
-        let views: Vec<View> = node
-            .inputs
-            .iter()
-            .map(|&i| self.integer(i))
+        let inputs = node.inputs.iter().enumerate();
+        let views: Vec<View> = inputs
+            .map(|(i, &id)| match node.op.takes_indices(i) {
+                true => self.value(id),
+                false => self.integer(id),
+            })
             .collect::<Result<_>>()?;
         let shift = if shifts { 0x80 } else { 0 };
         let fill = |v: f64| Ok(padding(v, value.dtype)? ^ shift);
@@ -689,7 +743,10 @@ impl<'g> Selector<'g> {
             | Op::Pad { .. }
             | Op::Slice { .. }
             | Op::Take { .. }
-            | Op::Expand => {
+            | Op::Expand
+            | Op::Indexed(
+                Indexed::Gather { .. } | Indexed::GatherElements { .. } | Indexed::GatherNd { .. },
+            ) => {
                 let Some(inner) = self.exact_int8(node.inputs[0])? else {
                     return Ok(None);
                 };
@@ -709,7 +766,11 @@ impl<'g> Selector<'g> {
                 };
                 let shape = self.shape(id);
                 let fill = |v: f64| Ok(u32::from(((v as f32 / scale) as i32 + zero_point) as u8));
-                let view = self.structural(&node.op, &[inner.view], label, shape, fill)?;
+                let mut views = vec![inner.view];
+                for &id in node.inputs.iter().skip(1) {
+                    views.push(self.value(id)?);
+                }
+                let view = self.structural(&node.op, &views, label, shape, fill)?;
                 Ok(Some(Int8View {
                     view,
                     affine: inner.affine,
@@ -798,6 +859,21 @@ impl<'g> Selector<'g> {
         let shape = self.shape(node.output);
         let affine = (out.scale, out.zero_point);
         match &node.op {
+            // Moved and then quantised is quantised and then moved.
+            Op::Reshape | Op::Transpose { .. } => {
+                let Some(inner) = self.sole_node(node.inputs[0]) else {
+                    return Ok(None);
+                };
+                let inner_label = Label {
+                    affine: Some(affine),
+                    ..self.label(inner.output)
+                };
+                let Some(view) = self.in_integers(inner, out, inner_label)? else {
+                    return Ok(None);
+                };
+                let view = self.structural(&node.op, &[view], label, shape, |_| Ok(0))?;
+                Ok(Some(view))
+            }
             Op::Conv { window, group } => {
                 let Some(x) = self.exact_int8(node.inputs[0])? else {
                     return Ok(None);

@@ -1,10 +1,10 @@
 //! Attributes of an ONNX node.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use tract_onnx::pb;
 
 use super::Context;
-use crate::graph::WindowAttributes;
+use crate::graph::{Constant, WindowAttributes};
 
 /// Largest stride, dilation, padding and kernel: with it no product of two overflows.
 const LARGEST: usize = (1 << 31) - 1;
@@ -42,6 +42,27 @@ impl Context<'_> {
             .map(|a| String::from_utf8_lossy(&a.s).into_owned())
     }
 
+    /// The number in input `i`, which has to be a constant of one element; `None` when it is left
+    /// out.
+    pub(super) fn number(&self, i: usize, what: &str) -> Result<Option<f64>> {
+        let Some(id) = self.optional_input(i) else {
+            return Ok(None);
+        };
+        let number = match self.graph.constant(id) {
+            Some(Constant::F32(values)) => values.iter().next().map(|&v| f64::from(v)),
+            Some(other) => other
+                .to_i64()
+                .and_then(|v| v.first().copied())
+                .map(|v| v as f64),
+            None => bail!(
+                "its {what} (input {i}, `{}`) is computed at run time; a constant is accepted",
+                self.graph.values[id].name
+            ),
+        };
+        let number = number.with_context(|| format!("its {what} (input {i}) is empty"))?;
+        Ok(Some(number))
+    }
+
     /// Refuses attributes that this importer does not know: what they mean would be lost.
     pub(super) fn only_attributes(&self, known: &[&str]) -> Result<()> {
         for attribute in &self.node.attribute {
@@ -60,7 +81,7 @@ impl Context<'_> {
     }
 
     /// Non-negative sizes, one for each spatial axis.
-    fn sizes(&self, name: &str, axes: usize, default: usize) -> Result<Vec<usize>> {
+    pub(super) fn sizes(&self, name: &str, axes: usize, default: usize) -> Result<Vec<usize>> {
         let Some(values) = self.ints(name) else {
             return Ok(vec![default; axes]);
         };
@@ -84,8 +105,8 @@ impl Context<'_> {
     fn explicit_window(&self, spatial: &[usize], kernel: Vec<usize>) -> Result<WindowAttributes> {
         let axes = spatial.len();
         ensure!(
-            (1..=2).contains(&axes),
-            "{axes} spatial axes are not supported, one and two are"
+            (1..=3).contains(&axes),
+            "{axes} spatial axes are not supported, one to three are"
         );
         ensure!(
             kernel.len() == axes && kernel.iter().all(|k| (1..=LARGEST).contains(k)),

@@ -44,7 +44,7 @@ pub struct Imported {
 const MAX_INTEGERS: usize = 1 << 24;
 
 /// Operator sets that are supported: the conformance cases of `tests/conformance.txt` cover them.
-const OPSETS: std::ops::RangeInclusive<i64> = 6..=25;
+const OPSETS: std::ops::RangeInclusive<i64> = 1..=27;
 
 /// Reads an ONNX file, and the files beside it where its tensors are.
 ///
@@ -288,7 +288,13 @@ impl Importer {
 
     fn add_input(&mut self, input: &pb::ValueInfoProto, dimensions: &Dimensions) -> Result<()> {
         let (dtype, dims) = input_type(input, dimensions)?;
+        // An input without elements has no secret: what follows from it is known.
+        let empty = dims
+            .contains(&0)
+            .then(|| Constant::from_bytes(dtype, &dims, &[]));
         let id = self.graph.add_value(&input.name, dtype, dims);
+        // An input without elements has no secret: what follows from it is known.
+        self.graph.values[id].constant = empty.transpose()?;
         self.names.insert(input.name.clone(), id);
         self.graph.inputs.push(id);
         Ok(())
@@ -356,7 +362,9 @@ impl Importer {
 
 /// Refuses tensors that no artifact can hold, before memory is taken for them.
 fn check_size(shape: &[usize], dtype: DataType) -> Result<()> {
-    let elements = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+    // As the runtime does, which counts dimensions of 0 as 1 here.
+    let mut dims = shape.iter().map(|&dim| dim.max(1));
+    let elements = dims.try_fold(1usize, usize::checked_mul);
     let bytes = elements.and_then(|n| n.checked_mul(dtype.stored().bytes()));
     ensure!(
         bytes.is_some_and(|bytes| bytes < 1 << 31),
@@ -368,9 +376,8 @@ fn check_size(shape: &[usize], dtype: DataType) -> Result<()> {
 
 fn resolve_dimension(axis: usize, dim: Option<&Dim>, dimensions: &Dimensions) -> Result<usize> {
     let size = match dim {
-        Some(Dim::DimValue(size)) if *size > 0 => usize::try_from(*size)?,
+        Some(Dim::DimValue(size)) if *size >= 0 => return Ok(usize::try_from(*size)?),
         Some(Dim::DimParam(name)) if dimensions.contains_key(name) => dimensions[name],
-        Some(Dim::DimValue(0)) => bail!("dimension {axis} is 0: it has to be at least 1"),
         // The first axis is the batch: one sample at a time.
         _ if axis == 0 => 1,
         Some(Dim::DimParam(name)) => bail!(
@@ -474,9 +481,18 @@ impl Context<'_> {
         let dtype = op.output_type(self.graph.values[inputs[0]].dtype);
         check_size(&shape, dtype)?;
         let constant = if shape.contains(&0) {
-            // Nothing to compute. The runtime has no empty tensors: they live in the graph only.
+            // Nothing to compute: operators of the runtime know no empty tensors.
             Some(Constant::from_bytes(dtype, &shape, &[])?)
         } else {
+            let empty = |&&id: &&ValueId| self.graph.shape(id).contains(&0);
+            if let Some(&id) = inputs.iter().find(empty) {
+                let value = &self.graph.values[id];
+                bail!(
+                    "its input `{}` has no elements (shape {:?}), and its output {shape:?} has: that is not supported",
+                    value.name,
+                    value.shape
+                );
+            }
             fold::evaluate(self.graph, &op, &inputs, (dtype, &shape), self.budget)?
         };
         if let Some(constant) = constant {

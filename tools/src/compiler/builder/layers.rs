@@ -63,7 +63,7 @@ impl Builder {
         let mut dims = shape[..batch].to_vec();
         dims.push(1);
         let operand = |view: &View| -> (Strides, [u32; 2]) {
-            let steps = Self::steps(view);
+            let steps = view.steps();
             let own = view.shape.len() - 2;
             let mut strides = vec![0; batch - own];
             let stride = |axis: usize| match view.shape[axis] {

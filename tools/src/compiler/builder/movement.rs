@@ -7,18 +7,20 @@ use niwaki::ops::{StridedCopyParams, TakeParams};
 
 use super::{Builder, Label, View};
 
-impl Builder {
+impl View {
     /// For each axis, elements from one index to the next in memory.
-    pub(super) fn steps(view: &View) -> Vec<i64> {
-        let mut steps = vec![0; view.shape.len()];
+    pub(super) fn steps(&self) -> Vec<i64> {
+        let mut steps = vec![0; self.shape.len()];
         let mut step = 1i64;
-        for &axis in view.order.iter().rev() {
+        for &axis in self.order.iter().rev() {
             steps[axis] = step;
-            step *= view.shape[axis] as i64;
+            step *= self.shape[axis] as i64;
         }
         steps
     }
+}
 
+impl Builder {
     /// A copy of `shape` that starts at element `start` of `x` and has `steps` for its axes.
     fn strided_copy(
         &mut self,
@@ -55,7 +57,7 @@ impl Builder {
         label: Label,
         shape: &[usize],
     ) -> View {
-        let memory = Self::steps(x);
+        let memory = x.steps();
         let start = starts.iter().zip(&memory).map(|(&s, step)| s as i64 * step);
         let start = start.sum();
         let steps: Vec<i64> = memory.iter().zip(steps).map(|(m, s)| m * s).collect();
@@ -66,7 +68,7 @@ impl Builder {
     pub fn expanded(&mut self, x: &View, label: Label, shape: &[usize]) -> View {
         let missing = shape.len() - x.shape.len();
         let mut steps = vec![0; missing];
-        let memory = Self::steps(x);
+        let memory = x.steps();
         steps.extend((0..x.shape.len()).map(|axis| match x.shape[axis] {
             1 => 0,
             _ => memory[axis],

@@ -10,7 +10,7 @@ use crate::functions::Reduction;
 impl Builder {
     /// The value with these axes side by side in memory; the product of the sizes before them, of
     /// them, and behind them. Moved only if they lie apart.
-    fn lanes(&mut self, x: &View, axes: &[usize]) -> (View, [u32; 3]) {
+    pub(super) fn lanes(&mut self, x: &View, axes: &[usize]) -> (View, [u32; 3]) {
         let inside = |axis: &usize| axes.contains(axis);
         let first = x.order.iter().position(inside).unwrap_or(0);
         let together = x.order[first..].iter().take_while(|a| inside(a)).count();

@@ -36,7 +36,7 @@ fn digests(selected: &Selected, plan: &super::Plan) -> Vec<u64> {
 fn whole(seed: u32) -> (Selected, Vec<u64>, usize) {
     let mut selected = select(&graph(seed, 23, true)).unwrap();
     let [inputs, outputs] = ports(&selected);
-    let plan = plan(&mut selected.builder, &inputs, &outputs);
+    let plan = plan(&mut selected.builder, &inputs, &outputs).unwrap();
     let digests = digests(&selected, &plan);
     (selected, digests, plan.arena_bytes)
 }
@@ -50,7 +50,7 @@ fn any_group_at_any_pace_keeps_the_bytes() {
         let [inputs, outputs] = ports(&selected);
         for _ in 0..20 {
             let mut selected = selected.clone();
-            let problem = ordered(&mut selected.builder, &inputs, &outputs);
+            let problem = ordered(&mut selected.builder, &inputs, &outputs).unwrap();
             let mut below = |end: usize| (random.next_u32() >> 8) as usize % end;
             let count = problem.operators.len();
             let from = below(count - 1);
@@ -86,7 +86,8 @@ fn what_the_loader_accepts_is_proved() {
         let ram = arena * 9 / 10;
         let builder = &mut selected.builder;
         let plan = plan_within(builder, &inputs, &outputs, ram)
-            .unwrap_or_else(|_| plan(builder, &inputs, &outputs));
+            .or_else(|_| plan(builder, &inputs, &outputs))
+            .unwrap();
         for index in 0..plan.offsets.len() {
             let mut moved = plan.clone();
             moved.offsets[index] = moved.offsets[(index + 1) % plan.offsets.len()];

@@ -99,8 +99,30 @@ impl Context<'_> {
         self.binary(part, Binary::Div, sum, count)
     }
 
-    /// `(x - mean) / sqrt(variance + epsilon)` over these axes, the variance being the mean square
-    /// of the differences.
+    /// The mean along these axes, `x` less its mean, and the variance: the mean square of that.
+    pub(super) fn moments(&mut self, x: ValueId, axes: &[usize]) -> Result<[ValueId; 3]> {
+        let mean = self.mean("mean", x, axes)?;
+        let centred = self.binary("centred", Binary::Sub, x, mean)?;
+        let square = self.binary("square", Binary::Mul, centred, centred)?;
+        let variance = self.mean("variance", square, axes)?;
+        Ok([mean, centred, variance])
+    }
+
+    /// `x / sqrt(variance + epsilon)`.
+    pub(super) fn over_deviation(
+        &mut self,
+        part: &str,
+        x: ValueId,
+        variance: ValueId,
+        epsilon: f32,
+    ) -> Result<ValueId> {
+        let epsilon = self.scalar(DataType::F32, epsilon.into());
+        let variance = self.binary("positive", Binary::Add, variance, epsilon)?;
+        let deviation = self.function("deviation", Function::Sqrt, variance)?;
+        self.binary(part, Binary::Div, x, deviation)
+    }
+
+    /// `(x - mean) / sqrt(variance + epsilon)` over these axes.
     pub(super) fn standardized(
         &mut self,
         part: &str,
@@ -108,14 +130,8 @@ impl Context<'_> {
         axes: &[usize],
         epsilon: f32,
     ) -> Result<ValueId> {
-        let mean = self.mean("mean", x, axes)?;
-        let centred = self.binary("centred", Binary::Sub, x, mean)?;
-        let square = self.binary("square", Binary::Mul, centred, centred)?;
-        let variance = self.mean("variance", square, axes)?;
-        let epsilon = self.scalar(DataType::F32, epsilon.into());
-        let variance = self.binary("positive", Binary::Add, variance, epsilon)?;
-        let deviation = self.function("deviation", Function::Sqrt, variance)?;
-        self.binary(part, Binary::Div, centred, deviation)
+        let [_, centred, variance] = self.moments(x, axes)?;
+        self.over_deviation(part, centred, variance, epsilon)
     }
 
     /// The same elements under another shape.
@@ -124,6 +140,21 @@ impl Context<'_> {
             return Ok(x);
         }
         self.emit_named(&self.part(part), Op::Reshape, vec![x], shape.to_vec())
+    }
+
+    /// A constant of `rank` axes that counts up from 0 along one of them, int32.
+    pub(super) fn count_up(
+        &mut self,
+        part: &str,
+        len: usize,
+        axis: usize,
+        rank: usize,
+    ) -> Result<ValueId> {
+        let mut shape = vec![1; rank];
+        shape[axis] = len;
+        let numbers = ArrayD::from_shape_vec(IxDyn(&shape), (0..len as i32).collect())?;
+        let name = self.part(part);
+        Ok(self.graph.add_constant(name, Constant::I32(numbers)))
     }
 
     /// A constant of one element.

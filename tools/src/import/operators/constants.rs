@@ -57,18 +57,13 @@ pub(super) fn constant_of_shape(context: &mut Context<'_>) -> Result<ValueId> {
 }
 
 pub(super) fn range(context: &mut Context<'_>) -> Result<ValueId> {
-    context.only_attributes(&[])?;
+    context.only_attributes(&["stash_type"])?;
     let dtype = context.dtype(context.input(0)?);
     let name = context.part("");
     let mut bounds = [0.0; 3];
-    for (i, bound) in bounds.iter_mut().enumerate() {
-        let constant = context.graph.constant(context.input(i)?);
-        let constant = constant.context("start, limit and delta have to be constants")?;
-        let value = match constant {
-            Constant::F32(a) => a.iter().next().map(|&v| f64::from(v)),
-            other => other.to_i64().and_then(|v| v.first().map(|&v| v as f64)),
-        };
-        *bound = value.context("start, limit or delta is empty")?;
+    for (i, name) in ["start", "limit", "delta"].into_iter().enumerate() {
+        let bound = context.number(i, name)?;
+        bounds[i] = bound.with_context(|| format!("its {name} is missing"))?;
     }
     let [start, limit, delta] = bounds;
     ensure!(delta != 0.0, "its delta is 0");
@@ -122,16 +117,9 @@ pub(super) fn dropout(context: &mut Context<'_>) -> Result<Vec<ValueId>> {
     context.only_attributes(&["is_test", "ratio", "seed"])?;
     require_test(context)?;
     let (x, shape) = (context.input(0)?, context.shape(0)?);
-    let number = |i: usize, default: f64| match context.optional_input(i) {
-        None => Some(default),
-        Some(id) => match context.graph.constant(id)? {
-            Constant::F32(a) => a.iter().next().map(|&v| f64::from(v)),
-            other => other.to_i64()?.first().map(|&v| v as f64),
-        },
-    };
-    let training = number(2, 0.0) != Some(0.0);
+    let training = context.number(2, "training_mode")?.unwrap_or(0.0) != 0.0;
     ensure!(
-        !training || number(1, 0.5) == Some(0.0),
+        !training || context.number(1, "ratio")? == Some(0.0),
         "training mode is not supported: export for inference"
     );
     if context.node.output.get(1).is_none_or(String::is_empty) {

@@ -2,10 +2,48 @@
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{broadcast, require_float};
+use super::{broadcast, require_float, volume};
 use crate::functions::Binary;
 use crate::graph::{DataType, Op, ValueId};
 use crate::import::Context;
+
+/// The kernel of weights of that shape, which `kernel_shape` must not contradict.
+pub(super) fn kernel_of(context: &Context<'_>, weights: &[usize]) -> Result<Vec<usize>> {
+    let kernel = weights[2..].to_vec();
+    if let Some(given) = context.ints("kernel_shape") {
+        ensure!(
+            given.iter().map(|&k| k as usize).eq(kernel.iter().copied()),
+            "attribute `kernel_shape` {given:?} is not that of the weights, {kernel:?}"
+        );
+    }
+    Ok(kernel)
+}
+
+/// The attribute `group`, which has to fit the shapes of input and weights.
+pub(super) fn groups_of(context: &Context<'_>, x: &[usize], w: &[usize]) -> Result<usize> {
+    let group = usize::try_from(context.int("group", 1))
+        .ok()
+        .filter(|&g| g > 0);
+    let group = group.context("attribute `group` has to be at least 1")?;
+    ensure!(
+        w[1].checked_mul(group) == Some(x[1]) && w[0].is_multiple_of(group),
+        "{} input channels, weights of shape {w:?} and {group} groups do not agree",
+        x[1]
+    );
+    Ok(group)
+}
+
+/// The bias of a convolution, which is input `i`: one element for each output channel.
+pub(super) fn bias_of(context: &Context<'_>, i: usize, channels: usize) -> Result<Option<ValueId>> {
+    if let Some(bias) = context.optional_input(i) {
+        let shape = context.graph.shape(bias);
+        ensure!(
+            shape == [channels],
+            "its bias has shape {shape:?}; [{channels}] is accepted"
+        );
+    }
+    Ok(context.optional_input(i))
+}
 
 pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&[
@@ -22,50 +60,16 @@ pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
         x.len() == w.len() && x.len() >= 3,
         "input of shape {x:?} and weights of shape {w:?} are not those of a convolution"
     );
-    let group = groups(context)?;
-    ensure!(
-        w[1].checked_mul(group) == Some(x[1]) && w[0].is_multiple_of(group),
-        "{} input channels, weights of shape {w:?} and {group} groups do not agree",
-        x[1]
-    );
-    let (window, spatial) = context.window(&x[2..], kernel(context, &w)?)?;
-    let inputs = with_bias(context, w[0])?;
+    let group = groups_of(context, &x, &w)?;
+    let (window, spatial) = context.window(&x[2..], kernel_of(context, &w)?)?;
+    let mut inputs = vec![context.input(0)?, context.input(1)?];
+    inputs.extend(bias_of(context, 2, w[0])?);
     let mut shape = vec![x[0], w[0]];
     shape.extend(spatial);
+    if shape.len() == 5 && !shape.contains(&0) {
+        return volume::conv(context, inputs, &window, group, &shape);
+    }
     context.emit(Op::Conv { window, group }, inputs, shape)
-}
-
-/// Attribute `group` of a convolution.
-fn groups(context: &Context<'_>) -> Result<usize> {
-    let group = usize::try_from(context.int("group", 1)).ok();
-    let group = group.filter(|&group| group > 0);
-    group.context("attribute `group` has to be at least 1")
-}
-
-/// The kernel of a convolution: that of the weights, which the attribute may say again.
-fn kernel(context: &Context<'_>, weights: &[usize]) -> Result<Vec<usize>> {
-    let kernel = weights[2..].to_vec();
-    if let Some(given) = context.ints("kernel_shape") {
-        ensure!(
-            given.iter().map(|&k| k as usize).eq(kernel.iter().copied()),
-            "attribute `kernel_shape` {given:?} is not that of the weights, {kernel:?}"
-        );
-    }
-    Ok(kernel)
-}
-
-/// Input, weights, and the bias if there is one.
-fn with_bias(context: &Context<'_>, channels: usize) -> Result<Vec<ValueId>> {
-    let mut inputs = vec![context.input(0)?, context.input(1)?];
-    if let Some(bias) = context.optional_input(2) {
-        let shape = context.graph.shape(bias);
-        ensure!(
-            shape == [channels],
-            "its bias has shape {shape:?}; [{channels}] is accepted"
-        );
-        inputs.push(bias);
-    }
-    Ok(inputs)
 }
 
 pub(super) fn conv_transpose(context: &mut Context<'_>) -> Result<ValueId> {
@@ -85,15 +89,18 @@ pub(super) fn conv_transpose(context: &mut Context<'_>) -> Result<ValueId> {
         x.len() == w.len() && x.len() >= 3 && x[1] == w[0],
         "input of shape {x:?} and weights of shape {w:?} are not those of a transposed convolution"
     );
-    let group = groups(context)?;
+    let group = usize::try_from(context.int("group", 1)).ok();
+    let group = group.filter(|&group| group > 0);
+    let group = group.context("attribute `group` has to be at least 1")?;
     ensure!(
         w[0].is_multiple_of(group),
         "{} input channels do not fit {group} groups",
         w[0]
     );
     let channels = w[1].checked_mul(group).context("too many groups")?;
-    let (window, spatial) = context.transposed_window(&x[2..], kernel(context, &w)?)?;
-    let inputs = with_bias(context, channels)?;
+    let (window, spatial) = context.transposed_window(&x[2..], kernel_of(context, &w)?)?;
+    let mut inputs = vec![context.input(0)?, context.input(1)?];
+    inputs.extend(bias_of(context, 2, channels)?);
     let mut shape = vec![x[0], channels];
     shape.extend(spatial);
     context.emit(Op::ConvTranspose { window, group }, inputs, shape)

@@ -3,8 +3,9 @@
 
 mod compose;
 mod constants;
+mod deform;
 mod elementwise;
-mod gather;
+mod indexed;
 mod linear;
 mod movement;
 mod normalization;
@@ -13,7 +14,9 @@ mod quantization;
 mod recurrent;
 mod reduce;
 mod resize;
+mod rows;
 mod shape;
+mod volume;
 
 use anyhow::{Result, bail, ensure};
 
@@ -44,7 +47,7 @@ const TABLE: &[(&str, Import)] = &[
     ("AveragePool", One(pool::average_pool)),
     (
         "BatchNormalization",
-        One(normalization::batch_normalization),
+        Many(normalization::batch_normalization),
     ),
     ("BitShift", One(elementwise::bit_shift)),
     ("BitwiseAnd", One(elementwise::bitwise_and)),
@@ -56,6 +59,7 @@ const TABLE: &[(&str, Import)] = &[
     ("Ceil", One(elementwise::ceil)),
     ("Celu", One(elementwise::celu)),
     ("Clip", One(elementwise::clip)),
+    ("Compress", One(rows::compress)),
     ("Concat", One(shape::concat)),
     ("Constant", One(shape::constant)),
     ("ConstantOfShape", One(constants::constant_of_shape)),
@@ -63,6 +67,7 @@ const TABLE: &[(&str, Import)] = &[
     ("ConvTranspose", One(linear::conv_transpose)),
     ("Cos", One(elementwise::cos)),
     ("CumSum", One(reduce::cum_sum)),
+    ("DeformConv", One(deform::deform_conv)),
     ("DepthToSpace", One(movement::depth_to_space)),
     ("DequantizeLinear", One(quantization::dequantize_linear)),
     ("Div", One(elementwise::div)),
@@ -75,7 +80,9 @@ const TABLE: &[(&str, Import)] = &[
     ("EyeLike", One(constants::eye_like)),
     ("Flatten", One(shape::flatten)),
     ("Floor", One(elementwise::floor)),
-    ("Gather", One(gather::gather_constant)),
+    ("Gather", One(indexed::gather)),
+    ("GatherElements", One(indexed::gather_elements)),
+    ("GatherND", One(indexed::gather_nd)),
     ("Gelu", One(elementwise::gelu)),
     ("Gemm", One(linear::gemm)),
     ("GlobalAveragePool", One(pool::global_average_pool)),
@@ -103,15 +110,18 @@ const TABLE: &[(&str, Import)] = &[
         "LayerNormalization",
         Many(normalization::layer_normalization),
     ),
+    ("LRN", One(normalization::local_response)),
     ("LeakyRelu", One(elementwise::leaky_relu)),
     ("Less", One(elementwise::less)),
     ("LessOrEqual", One(elementwise::less_or_equal)),
     ("Log", One(elementwise::log)),
     ("LogSoftmax", One(reduce::log_softmax)),
     ("LpNormalization", One(normalization::lp_normalization)),
+    ("LpPool", One(pool::lp_pool)),
     ("MatMul", One(linear::mat_mul)),
     ("Max", One(elementwise::max)),
-    ("MaxPool", One(pool::max_pool)),
+    ("MaxPool", Many(pool::max_pool)),
+    ("MaxUnpool", One(pool::max_unpool)),
     ("Mean", One(elementwise::mean)),
     (
         "MeanVarianceNormalization",
@@ -122,7 +132,9 @@ const TABLE: &[(&str, Import)] = &[
     ("Mod", One(elementwise::modulo)),
     ("Mul", One(elementwise::mul)),
     ("Neg", One(elementwise::neg)),
+    ("NonZero", One(rows::non_zero)),
     ("Not", One(elementwise::not)),
+    ("OneHot", One(indexed::one_hot)),
     ("Or", One(elementwise::or)),
     ("PRelu", One(elementwise::prelu)),
     ("Pad", One(shape::pad)),
@@ -145,7 +157,11 @@ const TABLE: &[(&str, Import)] = &[
     ("Relu", One(elementwise::relu)),
     ("Reshape", One(shape::reshape)),
     ("Resize", One(resize::resize)),
+    ("ReverseSequence", One(rows::reverse_sequence)),
     ("Round", One(elementwise::round)),
+    ("Scatter", One(indexed::scatter_elements)),
+    ("ScatterElements", One(indexed::scatter_elements)),
+    ("ScatterND", One(indexed::scatter_nd)),
     ("Selu", One(elementwise::selu)),
     ("Shape", One(constants::shape)),
     ("Sigmoid", One(elementwise::sigmoid)),
@@ -166,12 +182,65 @@ const TABLE: &[(&str, Import)] = &[
     ("Tanh", One(elementwise::tanh)),
     ("ThresholdedRelu", One(elementwise::thresholded_relu)),
     ("Tile", One(movement::tile)),
+    ("TopK", Many(indexed::top_k)),
     ("Transpose", One(shape::transpose)),
     ("Trilu", One(constants::trilu)),
     ("Unsqueeze", One(shape::unsqueeze)),
     ("Upsample", One(resize::upsample)),
     ("Where", One(elementwise::choose)),
     ("Xor", One(elementwise::xor)),
+];
+
+/// Operators that have no place here, and why.
+const REFUSED: &[(&str, &str)] = &[
+    ("NonMaxSuppression", SIZE_OF_DATA),
+    ("Unique", SIZE_OF_DATA),
+];
+
+const SIZE_OF_DATA: &str = "the size of its output depends on data, and shapes have to be known: end \
+     the model before it, and leave it to the program around";
+
+/// Operators whose definition in operator sets below 6 is another one than in set 6: mostly other
+/// attributes, in some other inputs or another broadcasting.
+const CHANGED_UNTIL_6: &[&str] = &[
+    "Abs",
+    "Add",
+    "BatchNormalization",
+    "Cast",
+    "Ceil",
+    "Clip",
+    "Concat",
+    "Div",
+    "Dropout",
+    "Elu",
+    "Exp",
+    "Floor",
+    "GRU",
+    "Gemm",
+    "GlobalLpPool",
+    "HardSigmoid",
+    "InstanceNormalization",
+    "LeakyRelu",
+    "Log",
+    "LpPool",
+    "Max",
+    "Mean",
+    "Min",
+    "Mul",
+    "Neg",
+    "PRelu",
+    "Pad",
+    "Reciprocal",
+    "Relu",
+    "Reshape",
+    "Selu",
+    "Sigmoid",
+    "Split",
+    "Sqrt",
+    "Sub",
+    "Sum",
+    "Tanh",
+    "Tile",
 ];
 
 /// Names of the ONNX operators that are supported.
@@ -183,6 +252,9 @@ pub fn supported() -> impl Iterator<Item = &'static str> {
 /// values of its outputs.
 pub(super) fn import(context: &mut Context<'_>) -> Result<Vec<ValueId>> {
     let operator = context.node.op_type.as_str();
+    if let Some((_, reason)) = REFUSED.iter().find(|(name, _)| *name == operator) {
+        bail!("this operator is not supported: {reason}");
+    }
     let Some((_, import)) = TABLE.iter().find(|(name, _)| *name == operator) else {
         let names: Vec<&str> = supported().collect();
         bail!(
@@ -190,6 +262,10 @@ pub(super) fn import(context: &mut Context<'_>) -> Result<Vec<ValueId>> {
             names.join(", ")
         );
     };
+    ensure!(
+        context.opset >= 6 || !CHANGED_UNTIL_6.contains(&operator),
+        "this operator was another one before operator set 6: convert the model with onnx.version_converter"
+    );
     match import {
         One(import) => Ok(vec![import(context)?]),
         Many(import) => import(context),

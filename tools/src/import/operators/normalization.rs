@@ -9,19 +9,22 @@ use crate::graph::{Constant, DataType, Op, ValueId};
 use crate::import::Context;
 use crate::layers::{LayerNorm, Moment};
 
-pub(super) fn batch_normalization(context: &mut Context<'_>) -> Result<ValueId> {
+pub(super) fn batch_normalization(context: &mut Context<'_>) -> Result<Vec<ValueId>> {
     context.only_attributes(&["epsilon", "is_test", "momentum", "spatial", "training_mode"])?;
     require_float(context)?;
     require_test(context)?;
     ensure!(
-        context.int("training_mode", 0) == 0 && context.int("spatial", 1) == 1,
-        "training mode and non-spatial statistics are not supported: export for inference"
+        context.int("spatial", 1) == 1,
+        "non-spatial statistics are not supported: export for inference"
     );
     let shape = context.shape(0)?;
     ensure!(
         shape.len() >= 2,
         "its input has shape {shape:?}, without channels"
     );
+    if context.int("training_mode", 0) != 0 {
+        return normalized_by_itself(context, &shape);
+    }
     let parameter = |i: usize| -> Result<ArrayD<f32>> {
         let values = context.graph.constant_f32(context.input(i)?);
         let values = values.with_context(|| format!("input {i} has to be a constant"))?;
@@ -54,7 +57,59 @@ pub(super) fn batch_normalization(context: &mut Context<'_>) -> Result<ValueId> 
     let (factor, offset) = (constant("factor", factors)?, constant("offset", offsets)?);
     let (input, scaled) = (context.input(0)?, format!("{}.scaled", context.output));
     let scaled = context.emit_named(&scaled, Op::Mul, vec![input, factor], shape.clone())?;
-    context.emit(Op::Add, vec![scaled, offset], shape)
+    Ok(vec![context.emit(Op::Add, vec![scaled, offset], shape)?])
+}
+
+/// Batch normalisation with the statistics of the input itself (training mode): the result, and the
+/// running mean and variance that follow.
+fn normalized_by_itself(context: &mut Context<'_>, shape: &[usize]) -> Result<Vec<ValueId>> {
+    let x = context.input(0)?;
+    for i in 1..5 {
+        let found = context.shape(i)?;
+        ensure!(
+            found == [shape[1]],
+            "input {i} has shape {found:?}; [{}] is accepted",
+            shape[1]
+        );
+    }
+    let axes: Vec<usize> = (0..shape.len()).filter(|&axis| axis != 1).collect();
+    let momentum = context.float("momentum", 0.9);
+    let [mean, centred, variance] = context.moments(x, &axes)?;
+    let epsilon = context.float("epsilon", 1e-5);
+    let standard = context.over_deviation("standard", centred, variance, epsilon)?;
+    let scale = along_channels(context, 1, "scale", shape.len())?;
+    let bias = along_channels(context, 2, "bias", shape.len())?;
+    let scaled = context.binary("scaled", Binary::Mul, standard, scale)?;
+    let mut outputs = vec![context.binary("", Binary::Add, scaled, bias)?];
+    for (i, now) in [(3, mean), (4, variance)] {
+        // running * momentum + now * (1 - momentum)
+        let now = context.reshaped(&format!("now{i}"), now, &[shape[1]])?;
+        let [old, new] =
+            [momentum, 1.0 - momentum].map(|v| context.scalar(DataType::F32, v.into()));
+        let kept = context.input(i)?;
+        let kept = context.binary(&format!("kept{i}"), Binary::Mul, kept, old)?;
+        let now = context.binary(&format!("new{i}"), Binary::Mul, now, new)?;
+        let name = context.output_name(i - 2);
+        outputs.push(context.emit_named(&name, Op::Add, vec![kept, now], vec![shape[1]])?);
+    }
+    Ok(outputs)
+}
+
+pub(super) fn local_response(context: &mut Context<'_>) -> Result<ValueId> {
+    context.only_attributes(&["alpha", "beta", "bias", "size"])?;
+    require_float(context)?;
+    let (x, shape) = (context.input(0)?, context.shape(0)?);
+    let size = u32::try_from(context.int("size", 0)).ok();
+    let size = size.filter(|&size| size > 0 && shape.len() >= 2);
+    let op = Op::LocalResponse {
+        size: size.with_context(|| {
+            format!("attribute `size` has to be at least 1, and its input of shape {shape:?} to have channels")
+        })?,
+        alpha: context.float("alpha", 1e-4),
+        beta: context.float("beta", 0.75),
+        bias: context.float("bias", 1.0),
+    };
+    context.emit(op, vec![x], shape)
 }
 
 pub(super) fn softmax(context: &mut Context<'_>) -> Result<ValueId> {

@@ -1,6 +1,6 @@
 //! Reductions, the places of extremes, running sums, and softmax's relatives.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use ndarray::{ArrayD, IxDyn};
 
 use super::{axes, axis, require_float};
@@ -40,16 +40,34 @@ fn reduce(context: &mut Context<'_>, kind: Kind) -> Result<ValueId> {
             false => kept.push(dim),
         }
     }
-    ensure!(!shape.contains(&0), "its input is empty (shape {shape:?})");
     if !matches!(
         kind,
         Kind::Plain(_) | Kind::Mean | Kind::SumSquare | Kind::L1
     ) {
         require_float_input(context, x)?;
     }
+    if shape.contains(&0) {
+        let dtype = context.dtype(x);
+        let value = of_nothing(kind, dtype)?;
+        let value = context.scalar(dtype, value);
+        return context.emit(Op::Expand, vec![value], kept);
+    }
     let last = if keep { "" } else { "kept" };
     let value = reduced(context, kind, last, x, &axes)?;
     context.reshaped("", value, &kept)
+}
+
+/// What a reduction of no elements gives: what changes nothing when it is joined with others.
+fn of_nothing(kind: Kind, dtype: DataType) -> Result<f64> {
+    Ok(match kind {
+        Kind::Plain(Reduction::Sum) | Kind::SumSquare | Kind::L1 | Kind::L2 => 0.0,
+        Kind::Plain(Reduction::Product) => 1.0,
+        Kind::Plain(Reduction::Max) if dtype == DataType::Bool => 0.0,
+        // Of integers it is the nearest that the type has.
+        Kind::Plain(Reduction::Max) | Kind::LogSum | Kind::LogSumExp => f64::NEG_INFINITY,
+        Kind::Plain(Reduction::Min) => f64::INFINITY,
+        Kind::Mean => bail!("its input is empty: a mean of no elements is not defined"),
+    })
 }
 
 fn require_float_input(context: &Context<'_>, x: ValueId) -> Result<()> {
