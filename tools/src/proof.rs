@@ -227,7 +227,7 @@ impl Shadows<'_> {
         row: usize,
     ) -> Result<Vec<usize>> {
         ensure!(
-            elements.start % row == 0 && elements.end % row == 0,
+            elements.start.is_multiple_of(row) && elements.end.is_multiple_of(row),
             "a strip ends inside a row"
         );
         let steps = elements.start / row..elements.end / row;

@@ -153,10 +153,10 @@ impl Group {
         let mut before = HashMap::new();
         for (&tensor, readers) in &readers {
             let last = readers.iter().copied().max().unwrap_or(0);
-            for writer in last..steps.len() {
+            for (writer, step) in steps.iter().enumerate().skip(last) {
                 let distances = (0..self.strips)
                     .filter_map(|strip| self.distance(problem, (tensor, readers), writer, strip));
-                before.insert((tensor, steps[writer].output), distances.max().unwrap_or(0));
+                before.insert((tensor, step.output), distances.max().unwrap_or(0));
             }
         }
         before
