@@ -201,6 +201,15 @@ fn statistics_of_a_batch_have_to_fit_its_channels() {
 }
 
 #[test]
+fn a_transposed_convolution_over_three_axes_is_refused() {
+    let mut onnx = Onnx::new(&[1, 2, 4, 4, 4]);
+    onnx.floats("w", &[2, 3, 2, 2, 2], &[0.5; 48]);
+    onnx.node("ConvTranspose", &["x", "w"], "y");
+    onnx.output("y");
+    refused(&onnx, &["node `y.node`", "3 spatial axes", "one to 2"]);
+}
+
+#[test]
 fn pools_over_three_axes_give_no_indices() {
     let mut onnx = Onnx::new(&[1, 2, 4, 4, 4]);
     let node = onnx.node("MaxPool", &["x"], "y");

@@ -101,12 +101,17 @@ impl Context<'_> {
             .collect()
     }
 
-    /// The window that the attributes say, `auto_pad` left aside.
-    fn explicit_window(&self, spatial: &[usize], kernel: Vec<usize>) -> Result<WindowAttributes> {
+    /// The window that the attributes say, `auto_pad` left aside, over at most `most` axes.
+    fn explicit_window(
+        &self,
+        spatial: &[usize],
+        kernel: Vec<usize>,
+        most: usize,
+    ) -> Result<WindowAttributes> {
         let axes = spatial.len();
         ensure!(
-            (1..=3).contains(&axes),
-            "{axes} spatial axes are not supported, one to three are"
+            (1..=most).contains(&axes),
+            "{axes} spatial axes are not supported, one to {most} are"
         );
         ensure!(
             kernel.len() == axes && kernel.iter().all(|k| (1..=LARGEST).contains(k)),
@@ -122,14 +127,14 @@ impl Context<'_> {
         })
     }
 
-    /// The window of a convolution or pool over `spatial` axes, and its output's sizes, by
+    /// The window of a convolution or pool over one to three `spatial` axes, and its output's sizes, by
     /// ONNX's rules for `auto_pad` and `ceil_mode`.
     pub(super) fn window(
         &self,
         spatial: &[usize],
         kernel: Vec<usize>,
     ) -> Result<(WindowAttributes, Vec<usize>)> {
-        let mut window = self.explicit_window(spatial, kernel)?;
+        let mut window = self.explicit_window(spatial, kernel, 3)?;
         let ceil = self.int("ceil_mode", 0) != 0;
         let auto_pad = self.string("auto_pad").unwrap_or_else(|| "NOTSET".into());
         let mut output = Vec::new();
@@ -187,7 +192,7 @@ impl Context<'_> {
     ) -> Result<(WindowAttributes, Vec<usize>)> {
         let axes = spatial.len();
         ensure!(!spatial.contains(&0), "its input has no elements");
-        let mut window = self.explicit_window(spatial, kernel)?;
+        let mut window = self.explicit_window(spatial, kernel, 2)?;
         let extra = self.sizes("output_padding", axes, 0)?;
         let auto_pad = self.string("auto_pad").unwrap_or_else(|| "NOTSET".into());
         let wanted = self.wanted_output(spatial, &window.strides, &auto_pad)?;

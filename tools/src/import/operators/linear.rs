@@ -19,12 +19,16 @@ pub(super) fn kernel_of(context: &Context<'_>, weights: &[usize]) -> Result<Vec<
     Ok(kernel)
 }
 
+/// Attribute `group` of a convolution.
+fn groups(context: &Context<'_>) -> Result<usize> {
+    let group = usize::try_from(context.int("group", 1)).ok();
+    let group = group.filter(|&group| group > 0);
+    group.context("attribute `group` has to be at least 1")
+}
+
 /// The attribute `group`, which has to fit the shapes of input and weights.
 pub(super) fn groups_of(context: &Context<'_>, x: &[usize], w: &[usize]) -> Result<usize> {
-    let group = usize::try_from(context.int("group", 1))
-        .ok()
-        .filter(|&g| g > 0);
-    let group = group.context("attribute `group` has to be at least 1")?;
+    let group = groups(context)?;
     ensure!(
         w[1].checked_mul(group) == Some(x[1]) && w[0].is_multiple_of(group),
         "{} input channels, weights of shape {w:?} and {group} groups do not agree",
@@ -45,6 +49,13 @@ pub(super) fn bias_of(context: &Context<'_>, i: usize, channels: usize) -> Resul
     Ok(context.optional_input(i))
 }
 
+/// Input, weights, and the bias if there is one.
+fn with_bias(context: &Context<'_>, channels: usize) -> Result<Vec<ValueId>> {
+    let mut inputs = vec![context.input(0)?, context.input(1)?];
+    inputs.extend(bias_of(context, 2, channels)?);
+    Ok(inputs)
+}
+
 pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&[
         "auto_pad",
@@ -62,8 +73,7 @@ pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
     );
     let group = groups_of(context, &x, &w)?;
     let (window, spatial) = context.window(&x[2..], kernel_of(context, &w)?)?;
-    let mut inputs = vec![context.input(0)?, context.input(1)?];
-    inputs.extend(bias_of(context, 2, w[0])?);
+    let inputs = with_bias(context, w[0])?;
     let mut shape = vec![x[0], w[0]];
     shape.extend(spatial);
     if shape.len() == 5 && !shape.contains(&0) {
@@ -89,9 +99,7 @@ pub(super) fn conv_transpose(context: &mut Context<'_>) -> Result<ValueId> {
         x.len() == w.len() && x.len() >= 3 && x[1] == w[0],
         "input of shape {x:?} and weights of shape {w:?} are not those of a transposed convolution"
     );
-    let group = usize::try_from(context.int("group", 1)).ok();
-    let group = group.filter(|&group| group > 0);
-    let group = group.context("attribute `group` has to be at least 1")?;
+    let group = groups(context)?;
     ensure!(
         w[0].is_multiple_of(group),
         "{} input channels do not fit {group} groups",
@@ -99,8 +107,7 @@ pub(super) fn conv_transpose(context: &mut Context<'_>) -> Result<ValueId> {
     );
     let channels = w[1].checked_mul(group).context("too many groups")?;
     let (window, spatial) = context.transposed_window(&x[2..], kernel_of(context, &w)?)?;
-    let mut inputs = vec![context.input(0)?, context.input(1)?];
-    inputs.extend(bias_of(context, 2, channels)?);
+    let inputs = with_bias(context, channels)?;
     let mut shape = vec![x[0], channels];
     shape.extend(spatial);
     context.emit(Op::ConvTranspose { window, group }, inputs, shape)
