@@ -105,6 +105,7 @@ fn inner_row<T>(x: &[T], offset: usize, len: usize, stride: usize) -> Option<&[T
 }
 
 /// `y[i] = f(a[i], b[i])` with broadcasting. Both walks have the dimensions of `y`.
+#[inline(never)]
 pub(crate) fn broadcast<T: Copy, O>(
     walks: [&Strides; 2],
     a: &[T],

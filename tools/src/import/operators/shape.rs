@@ -162,8 +162,33 @@ pub(super) fn concat(context: &mut Context<'_>) -> Result<ValueId> {
     match inputs.as_slice() {
         [] => context.emit(Op::Concat { axis }, vec![first], shape),
         [one] => Ok(*one),
-        _ => context.emit(Op::Concat { axis }, inputs, shape),
+        _ => {
+            let parts = in_parts(context, axis, inputs)?;
+            context.emit(Op::Concat { axis }, parts, shape)
+        }
     }
+}
+
+/// Concatenates runs of inputs first, until an operator's record has room for what is left.
+fn in_parts(
+    context: &mut Context<'_>,
+    axis: usize,
+    mut inputs: Vec<ValueId>,
+) -> Result<Vec<ValueId>> {
+    let most = usize::from(u8::MAX);
+    let mut level = 0;
+    while inputs.len() > most {
+        let mut parts = Vec::new();
+        for (i, run) in inputs.chunks(most).enumerate() {
+            let mut shape = context.graph.shape(run[0]).to_vec();
+            shape[axis] = run.iter().map(|&id| context.graph.shape(id)[axis]).sum();
+            let name = context.part(&format!("part{level}.{i}"));
+            parts.push(context.emit_named(&name, Op::Concat { axis }, run.to_vec(), shape)?);
+        }
+        inputs = parts;
+        level += 1;
+    }
+    Ok(inputs)
 }
 
 pub(super) fn pad(context: &mut Context<'_>) -> Result<ValueId> {
