@@ -20,7 +20,7 @@ use tract_onnx::pb::{
 use crate::compiler::fold;
 use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
 pub use bindings::Bindings;
-pub use operators::supported;
+pub use operators::{supported, supported_microsoft};
 use tensors::constant_from_proto;
 pub use tensors::{constant_from_bytes, constant_to_proto};
 
@@ -216,11 +216,12 @@ fn import_model(
     Ok(importer.graph)
 }
 
-/// Type and shape of an input of the model.
+/// Type and shape of an input of the model, and the bounds of its type when that is narrower than
+/// the graph's.
 fn input_type(
     input: &pb::ValueInfoProto,
     dimensions: &Dimensions,
-) -> Result<(DataType, Vec<usize>)> {
+) -> Result<(DataType, Vec<usize>, Option<tensors::Bounds>)> {
     let place = || format!("input `{}`", input.name);
     let Some(Kind::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref())
     else {
@@ -229,7 +230,7 @@ fn input_type(
             place()
         );
     };
-    let dtype = tensors::data_type(tensor.elem_type).with_context(place)?;
+    let (dtype, bounds) = tensors::input_type(tensor.elem_type).with_context(place)?;
     let shape = tensor
         .shape
         .as_ref()
@@ -239,7 +240,7 @@ fn input_type(
         dims.push(resolve_dimension(axis, dim.value.as_ref(), dimensions).with_context(place)?);
     }
     check_size(&dims, dtype).with_context(place)?;
-    Ok((dtype, dims))
+    Ok((dtype, dims, bounds))
 }
 
 impl Importer {
@@ -251,7 +252,7 @@ impl Importer {
         );
         let mut seen = HashSet::new();
         for tensor in &source.initializer {
-            let constant = constant_from_proto(tensor)
+            let (constant, bounds) = constant_from_proto(tensor)
                 .with_context(|| format!("initializer `{}`", tensor.name))?;
             ensure!(
                 seen.insert(&tensor.name),
@@ -259,6 +260,7 @@ impl Importer {
                 tensor.name
             );
             let id = self.graph.add_constant(&tensor.name, constant);
+            self.graph.narrow.extend(bounds.map(|bounds| (id, bounds)));
             self.bind(&tensor.name, id);
         }
         Ok(())
@@ -287,7 +289,7 @@ impl Importer {
     }
 
     fn add_input(&mut self, input: &pb::ValueInfoProto, dimensions: &Dimensions) -> Result<()> {
-        let (dtype, dims) = input_type(input, dimensions)?;
+        let (dtype, dims, bounds) = input_type(input, dimensions)?;
         // An input without elements has no secret: what follows from it is known.
         let empty = dims
             .contains(&0)
@@ -297,15 +299,11 @@ impl Importer {
         self.graph.values[id].constant = empty.transpose()?;
         self.names.insert(input.name.clone(), id);
         self.graph.inputs.push(id);
+        self.graph.narrow.extend(bounds.map(|bounds| (id, bounds)));
         Ok(())
     }
 
     fn add_node(&mut self, node: &pb::NodeProto, opset: i64) -> Result<()> {
-        ensure!(
-            node.domain.is_empty() || node.domain == "ai.onnx",
-            "operators of domain `{}` are not supported, those of ai.onnx are",
-            node.domain
-        );
         if node.op_type == "If" {
             return self.add_if(node, opset);
         }
@@ -426,6 +424,8 @@ impl Context<'_> {
     /// The name of output `i`; one made from the node's name when it is left out.
     fn output_name(&self, i: usize) -> String {
         match self.node.output.get(i) {
+            // Steps of a larger operator have an output of their own.
+            _ if i == 0 && !self.output.is_empty() => self.output.to_owned(),
             Some(name) if !name.is_empty() => name.clone(),
             _ => format!("{}.{i}", self.name),
         }
