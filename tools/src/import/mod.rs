@@ -200,8 +200,13 @@ fn import_model(
         importer.names.insert(name.clone(), id);
     }
     for input in &source.input {
-        if !importer.names.contains_key(&input.name) {
-            importer.add_input(input, dimensions)?;
+        match importer.names.get(&input.name) {
+            None => importer.add_input(input, dimensions)?,
+            // What an array cannot say, the model does.
+            Some(&id) => importer
+                .graph
+                .narrow
+                .extend(declared_bounds(input).map(|b| (id, b))),
         }
     }
     importer.add_nodes(&source.node, opset)?;
@@ -260,7 +265,9 @@ impl Importer {
                 tensor.name
             );
             let id = self.graph.add_constant(&tensor.name, constant);
-            self.graph.narrow.extend(bounds.map(|bounds| (id, bounds)));
+            self.graph
+                .narrow
+                .extend(bounds.map(|bounds| (id, bounds)));
             self.bind(&tensor.name, id);
         }
         Ok(())
@@ -356,6 +363,14 @@ impl Importer {
         }
         Ok(())
     }
+}
+
+/// The bounds of an input's type, when it is one of less than a byte.
+fn declared_bounds(input: &pb::ValueInfoProto) -> Option<tensors::Bounds> {
+    let Kind::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()? else {
+        return None;
+    };
+    tensors::input_type(tensor.elem_type).ok()?.1
 }
 
 /// Refuses tensors that no artifact can hold, before memory is taken for them.
@@ -495,16 +510,23 @@ impl Context<'_> {
             }
             fold::evaluate(self.graph, &op, &inputs, (dtype, &shape), self.budget)?
         };
-        if let Some(constant) = constant {
-            return Ok(self.graph.add_constant(output, constant));
-        }
-        let id = self.graph.add_value(output, dtype, shape);
-        self.graph.nodes.push(Node {
-            name: self.name.to_owned(),
-            op,
-            inputs,
-            output: id,
-        });
+        // What only moves keeps its type.
+        let bounds = self.graph.narrow.get(&inputs[0]).copied();
+        let bounds = bounds.filter(|_| op.moves());
+        let id = match constant {
+            Some(constant) => self.graph.add_constant(output, constant),
+            None => {
+                let id = self.graph.add_value(output, dtype, shape);
+                self.graph.nodes.push(Node {
+                    name: self.name.to_owned(),
+                    op,
+                    inputs,
+                    output: id,
+                });
+                id
+            }
+        };
+        self.graph.narrow.extend(bounds.map(|bounds| (id, bounds)));
         Ok(id)
     }
 }

@@ -136,9 +136,7 @@ fn narrow<T: TryFrom<i32>>(values: &[i32]) -> Result<Vec<T>> {
 /// # Errors
 ///
 /// Says which type or storage is not supported, or that the data does not fill the shape.
-pub(super) fn constant_from_proto(
-    tensor: &pb::TensorProto,
-) -> Result<(Constant, Option<Bounds>)> {
+pub(super) fn constant_from_proto(tensor: &pb::TensorProto) -> Result<(Constant, Option<Bounds>)> {
     match Packed::of(tensor.data_type) {
         Some(packed) => {
             let constant = packed.unpack(tensor, &shape_of(tensor)?)?;

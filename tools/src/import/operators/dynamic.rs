@@ -151,12 +151,8 @@ pub(super) fn dynamic_quantize_linear(context: &mut Context<'_>) -> Result<Vec<V
     let start = clamped(context, "start.clamped", start, (0.0, 255.0))?;
     let start = context.function("start.rounded", Function::Round, start)?;
     let zero_point = context.output_name(2);
-    let zero_point = context.emit_named(
-        &zero_point,
-        Op::Cast(DataType::U8),
-        vec![start],
-        Vec::new(),
-    )?;
+    let zero_point =
+        context.emit_named(&zero_point, Op::Cast(DataType::U8), vec![start], Vec::new())?;
     let y = steps(context, "", [x, scale], Some(start), DataType::U8)?;
     Ok(vec![y, scale, zero_point])
 }
@@ -265,12 +261,7 @@ impl Product {
     }
 
     /// The product of floats.
-    fn real(
-        &self,
-        context: &mut Context<'_>,
-        part: &str,
-        inputs: [ValueId; 2],
-    ) -> Result<ValueId> {
+    fn real(&self, context: &mut Context<'_>, part: &str, inputs: [ValueId; 2]) -> Result<ValueId> {
         let output = context.part(part);
         (self.import)(&mut Context {
             graph: context.graph,

@@ -89,11 +89,7 @@ fn in_reals(
     requantized(context, real, output)
 }
 
-fn requantized(
-    context: &mut Context<'_>,
-    real: ValueId,
-    output: Quantization,
-) -> Result<ValueId> {
+fn requantized(context: &mut Context<'_>, real: ValueId, output: Quantization) -> Result<ValueId> {
     let shape = context.graph.shape(real).to_vec();
     context.emit(Op::Quantize(output), vec![real], shape)
 }
@@ -137,7 +133,10 @@ fn on_images(
     }
     let shape = context.graph.shape(inputs[0]).to_vec();
     let rank = shape.len();
-    ensure!(rank >= 3, "its input has shape {shape:?}, without spatial axes");
+    ensure!(
+        rank >= 3,
+        "its input has shape {shape:?}, without spatial axes"
+    );
     let first: Vec<usize> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
     let last: Vec<usize> = [0].into_iter().chain(2..rank).chain([1]).collect();
     inputs[0] = transposed(context, "channels_first", inputs[0], first)?;
@@ -178,7 +177,12 @@ fn bias(
         context.dtype(id).name()
     );
     let flat = context.reshaped("bias", id, &[channels])?;
-    let scale: Vec<f32> = w.quantization.scale.iter().map(|s| x.quantization.scale[0] * s).collect();
+    let scale: Vec<f32> = w
+        .quantization
+        .scale
+        .iter()
+        .map(|s| x.quantization.scale[0] * s)
+        .collect();
     let quantization = Quantization {
         zero_point: vec![0; scale.len()],
         axis: w.quantization.axis.map(|_| 0),
@@ -192,7 +196,10 @@ pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
     let x = operand(context, 0, None)?;
     let w = operand(context, 3, Some(0))?;
     let output = result(context, 6, &x)?;
-    let channels = *context.shape(3)?.first().context("its weights have no axes")?;
+    let channels = *context
+        .shape(3)?
+        .first()
+        .context("its weights have no axes")?;
     let bias = bias(context, 8, channels, [&x, &w])?;
     let inputs = [x.real, w.real].into_iter().chain(bias).collect();
     on_images(context, inputs, linear::conv, output)
@@ -238,7 +245,10 @@ pub(super) fn gemm(context: &mut Context<'_>) -> Result<ValueId> {
         a.real = dequantized(context, 0, id, &a.quantization)?;
     }
     let shape = context.shape(3)?;
-    ensure!(shape.len() == 2, "its right side has shape {shape:?}; a matrix is accepted");
+    ensure!(
+        shape.len() == 2,
+        "its right side has shape {shape:?}; a matrix is accepted"
+    );
     let columns = shape[usize::from(!transposed)];
     let bias = bias(context, 6, columns, [&a, &b])?;
     let inputs = [a.real, b.real].into_iter().chain(bias).collect();
@@ -294,7 +304,13 @@ pub(super) fn softmax(context: &mut Context<'_>) -> Result<ValueId> {
     let x = operand(context, 0, None)?;
     let output = result(context, 3, &x)?;
     let opset = context.int("opset", context.opset);
-    let real = on_floats(context, &["opset"], vec![x.real], normalization::softmax, opset)?;
+    let real = on_floats(
+        context,
+        &["opset"],
+        vec![x.real],
+        normalization::softmax,
+        opset,
+    )?;
     requantized(context, real, output)
 }
 
@@ -313,7 +329,9 @@ pub(super) fn global_average_pool(context: &mut Context<'_>) -> Result<ValueId> 
 pub(super) fn concat(context: &mut Context<'_>) -> Result<ValueId> {
     let operands = context.inputs.len().saturating_sub(2);
     if operands == 0 || !operands.is_multiple_of(3) {
-        bail!("it has {operands} inputs behind those of its output; three for each operand are accepted");
+        bail!(
+            "it has {operands} inputs behind those of its output; three for each operand are accepted"
+        );
     }
     let mut inputs = Vec::new();
     let mut like = None;

@@ -273,6 +273,9 @@ pub(super) fn constant(context: &mut Context<'_>) -> Result<ValueId> {
         ),
     };
     let id = context.graph.add_constant(context.output, constant);
-    context.graph.narrow.extend(bounds.map(|bounds| (id, bounds)));
+    context
+        .graph
+        .narrow
+        .extend(bounds.map(|bounds| (id, bounds)));
     Ok(id)
 }
