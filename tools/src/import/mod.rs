@@ -367,7 +367,8 @@ impl Importer {
 
 /// The bounds of an input's type, when it is one of less than a byte.
 fn declared_bounds(input: &pb::ValueInfoProto) -> Option<tensors::Bounds> {
-    let Kind::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()? else {
+    let kind = input.r#type.as_ref()?.value.as_ref()?;
+    let Kind::TensorType(tensor) = kind else {
         return None;
     };
     tensors::input_type(tensor.elem_type).ok()?.1
