@@ -244,6 +244,23 @@ fn rounding_comes_before_moving() {
 }
 
 #[test]
+fn moves_may_be_many() {
+    // As deep as a graph gets: each move is passed by rounding, and stands for the same bytes.
+    let mut net = Net::new(16);
+    let a = net.input(true, &[2, 3]);
+    let b = net.input(true, &[2, 3]);
+    let mut y = net.node("Add", &[&a, &b]);
+    for _ in 0..3000 {
+        y = net.node("Transpose", &[&y]);
+    }
+    let out = output(&mut net, true);
+    net.output(&y, out);
+    net.check(&["AddI8"], |x| {
+        x[0].iter().zip(&x[1]).map(|(a, b)| a + b).collect()
+    });
+}
+
+#[test]
 fn a_sum_that_is_split_is_computed_once() {
     let mut net = Net::new(12);
     let a = net.input(true, &[1, 6]);

@@ -368,9 +368,7 @@ impl Importer {
 /// The bounds of an input's type, when it is one of less than a byte.
 fn declared_bounds(input: &pb::ValueInfoProto) -> Option<tensors::Bounds> {
     let kind = input.r#type.as_ref()?.value.as_ref()?;
-    let Kind::TensorType(tensor) = kind else {
-        return None;
-    };
+    let Kind::TensorType(tensor) = kind;
     tensors::input_type(tensor.elem_type).ok()?.1
 }
 

@@ -301,7 +301,7 @@ pub(super) fn import(context: &mut Context<'_>) -> Result<Vec<ValueId>> {
     let Some((_, import)) = table.iter().find(|(name, _)| *name == operator) else {
         let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
         bail!(
-            "this operator is not supported; supported of its domain are {}",
+            "this operator is not supported; supported are {}",
             names.join(", ")
         );
     };

@@ -113,7 +113,7 @@ fn parameters(context: &Context<'_>, rank: usize, default_type: DataType) -> Res
         zero_point: context.optional_input(2),
         axis: along.transpose()?,
         default_type,
-        constant: context.graph.constant(context.input(0)?).is_some(),
+        constant: false,
     })
 }
 
@@ -277,7 +277,10 @@ pub(super) fn dequantize_linear(context: &mut Context<'_>) -> Result<ValueId> {
         "attribute `output_dtype` is {}; float32 (1) is accepted",
         context.int("output_dtype", 1)
     );
-    let parameters = parameters(context, shape.len(), dtype)?;
+    let parameters = Parameters {
+        constant: context.graph.constant(input).is_some(),
+        ..parameters(context, shape.len(), dtype)?
+    };
     if is_dynamic(context, &parameters) {
         ensure!(
             block_size(context)?.is_none(),
