@@ -255,6 +255,28 @@ fn a_matrix_product_with_asymmetric_weights() {
 }
 
 #[test]
+fn weights_that_are_turned_behind_their_scales() {
+    // PyTorch exports a dense layer as the product with a transposed weight.
+    for kind in kinds() {
+        let mut net = Net::new(650);
+        let affine = net.affine(true);
+        let x = net.quantized_input(affine, &[3, 20]);
+        let [scale, zero] = net.parameters(&affine);
+        let x = net.node("DequantizeLinear", &[&x, &scale, &zero]);
+        let (names, values) = weights(&mut net, kind, &[7, 4, 5], affine.scale);
+        net.onnx.integers("shape", &[7, 20]);
+        let w = net.node("Reshape", &[&names[0], "shape"]);
+        let w = net.node("Transpose", &[&w]);
+        let y = net.node("MatMul", &[&x, &w]);
+        let y = net.node("Add", &[&names[1], &y]);
+        let out = output(&mut net, true, 20);
+        net.output(&y, out);
+        let [w, b] = values;
+        net.check(&["FullyConnectedI8"], |x| product(&x[0], &w, Some(&b), 20));
+    }
+}
+
+#[test]
 fn a_product_of_two_activations_as_one_operator() {
     for [left, right] in [[false, false], [true, false], [true, true]] {
         let mut net = Net::new(700);

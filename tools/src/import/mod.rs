@@ -18,7 +18,7 @@ use tract_onnx::pb::{
 };
 
 use crate::compiler::fold;
-use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
+use crate::graph::{Constant, DataType, Graph, Node, Op, Quantization, ValueId};
 pub use bindings::Bindings;
 pub use operators::{supported, supported_microsoft};
 use tensors::constant_from_proto;
@@ -365,6 +365,20 @@ impl Importer {
     }
 }
 
+/// Where an axis is behind a Reshape or Transpose; `None` when a Reshape divides or joins it.
+fn moved_axis(op: &Op, axis: usize, from: &[usize], to: &[usize]) -> Option<usize> {
+    match op {
+        Op::Transpose { perm } => perm.iter().position(|&a| a == axis),
+        Op::Reshape => {
+            let before: usize = from[..axis].iter().product();
+            let stays =
+                |&a: &usize| to[a] == from[axis] && to[..a].iter().product::<usize>() == before;
+            (0..to.len()).find(stays)
+        }
+        _ => None,
+    }
+}
+
 /// The bounds of an input's type, when it is one of less than a byte.
 fn declared_bounds(input: &pb::ValueInfoProto) -> Option<tensors::Bounds> {
     let kind = input.r#type.as_ref()?.value.as_ref()?;
@@ -478,6 +492,41 @@ impl Context<'_> {
         self.emit_named(&name, op, inputs, shape)
     }
 
+    /// Constant weights that are dequantised and then turned or reshaped: the same of the integers,
+    /// dequantised, so that what reads them finds their scales. `None` for everything else.
+    fn moved_before_dequantizing(
+        &mut self,
+        op: &Op,
+        inputs: &[ValueId],
+        shape: &[usize],
+    ) -> Option<(Op, Vec<ValueId>)> {
+        let &[input] = inputs else {
+            return None;
+        };
+        let node = self.producer(input)?;
+        let Op::Dequantize(quantization) = &node.op else {
+            return None;
+        };
+        let constant = node.inputs[0];
+        let from = self.graph.constant(constant)?.shape().to_vec();
+        let axis = match quantization.axis {
+            None => None,
+            Some(axis) => Some(moved_axis(op, axis, &from, shape)?),
+        };
+        let quantization = Quantization {
+            axis,
+            ..quantization.clone()
+        };
+        if !matches!(op, Op::Reshape | Op::Transpose { .. }) {
+            return None;
+        }
+        let dtype = quantization.dtype;
+        let moved = fold::evaluate(self.graph, op, &[constant], dtype, shape)?;
+        let name = format!("{}.moved", self.graph.values[constant].name);
+        let moved = self.graph.add_constant(name, moved);
+        Some((Op::Dequantize(quantization), vec![moved]))
+    }
+
     /// Adds an operation whose output has a name of its own.
     fn emit_named(
         &mut self,
@@ -492,6 +541,9 @@ impl Context<'_> {
             shape.len(),
             niwaki::MAX_RANK
         );
+        if let Some((op, inputs)) = self.moved_before_dequantizing(&op, &inputs, &shape) {
+            return self.emit_named(output, op, inputs, shape);
+        }
         let dtype = op.output_type(self.graph.values[inputs[0]].dtype);
         check_size(&shape, dtype)?;
         let constant = if shape.contains(&0) {

@@ -124,8 +124,8 @@ pub(super) fn dynamic_quantize_linear(context: &mut Context<'_>) -> Result<Vec<V
     context.only_attributes(&[])?;
     let (x, shape) = (context.input(0)?, context.shape(0)?);
     ensure!(
-        context.dtype(x) == DataType::F32 && !shape.is_empty(),
-        "its input is {} {shape:?}; float32 with at least one axis is accepted",
+        context.dtype(x) == DataType::F32 && !shape.is_empty() && !shape.contains(&0),
+        "its input is {} {shape:?}; float32 with at least one axis and element is accepted",
         context.dtype(x).name()
     );
     let axes: Vec<usize> = (0..shape.len()).collect();
@@ -342,8 +342,8 @@ pub(super) fn mat_mul_integer(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&[])?;
     let (a, b) = (context.shape(0)?, context.shape(1)?);
     ensure!(
-        a.len() >= 2 && b.len() >= 2,
-        "shapes {a:?} and {b:?} are not supported; matrices are"
+        a.len() >= 2 && b.len() >= 2 && a[a.len() - 1] == b[b.len() - 2],
+        "shapes {a:?} and {b:?} are not those of matrices that can be multiplied"
     );
     let left = along(context, "left.zero_point", 2, a.len(), a.len() - 2)?;
     let right = along(context, "right.zero_point", 3, b.len(), b.len() - 1)?;
@@ -360,10 +360,13 @@ pub(super) fn mat_mul_integer(context: &mut Context<'_>) -> Result<ValueId> {
 }
 
 pub(super) fn conv_integer(context: &mut Context<'_>) -> Result<ValueId> {
-    let weights = context.shape(1)?;
+    let (x, weights) = (context.shape(0)?, context.shape(1)?);
+    let group = context.int("group", 1);
     ensure!(
-        weights.len() >= 3,
-        "weights of shape {weights:?} are not those of a convolution"
+        x.len() == weights.len()
+            && weights.len() >= 3
+            && i64::try_from(weights[1])?.checked_mul(group) == Some(i64::try_from(x[1])?),
+        "input of shape {x:?} and weights of shape {weights:?} are not those of a convolution of {group} groups"
     );
     let left = along(context, "left.zero_point", 2, weights.len(), 1)?;
     let right = along(context, "right.zero_point", 3, weights.len(), 0)?;
@@ -378,7 +381,7 @@ pub(super) fn conv_integer(context: &mut Context<'_>) -> Result<ValueId> {
     };
     // With groups, channels of the input are those of several convolutions.
     ensure!(
-        context.int("group", 1) == 1 || product.parts(context)?.len() == 1,
+        group == 1 || product.parts(context)?.len() == 1,
         "its sums may leave the {EXACT} up to which floats are exact; without groups they are supported"
     );
     product.emit(context)

@@ -40,7 +40,7 @@ pub(super) fn quantization(
     );
     if let Some(axis) = axis {
         ensure!(
-            scale.ndim() == 1 && scale.len() == shape[axis],
+            scale.ndim() == 1 && shape.get(axis) == Some(&scale.len()),
             "{} scales do not fit axis {axis} of {shape:?}",
             scale.len()
         );
