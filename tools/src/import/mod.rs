@@ -499,32 +499,44 @@ impl Context<'_> {
         op: &Op,
         inputs: &[ValueId],
         shape: &[usize],
-    ) -> Option<(Op, Vec<ValueId>)> {
-        let &[input] = inputs else {
-            return None;
+    ) -> Result<Option<(Op, Vec<ValueId>)>> {
+        let Some((constant, quantization)) = self.moved_quantization(op, inputs, shape) else {
+            return Ok(None);
         };
-        let node = self.producer(input)?;
+        let what = (quantization.dtype, shape);
+        let moved = fold::evaluate(self.graph, op, &[constant], what, self.budget)?;
+        let Some(moved) = moved else {
+            return Ok(None);
+        };
+        let name = format!("{}.moved", self.graph.values[constant].name);
+        let moved = self.graph.add_constant(name, moved);
+        Ok(Some((Op::Dequantize(quantization), vec![moved])))
+    }
+
+    /// The constant that is dequantised and then turned or reshaped, and how it is quantised then.
+    fn moved_quantization(
+        &self,
+        op: &Op,
+        inputs: &[ValueId],
+        shape: &[usize],
+    ) -> Option<(ValueId, Quantization)> {
+        if !matches!(op, Op::Reshape | Op::Transpose { .. }) || shape.contains(&0) {
+            return None;
+        }
+        let node = self.producer(*inputs.first()?)?;
         let Op::Dequantize(quantization) = &node.op else {
             return None;
         };
-        let constant = node.inputs[0];
-        let from = self.graph.constant(constant)?.shape().to_vec();
+        let from = self.graph.constant(node.inputs[0])?.shape();
         let axis = match quantization.axis {
             None => None,
-            Some(axis) => Some(moved_axis(op, axis, &from, shape)?),
+            Some(axis) => Some(moved_axis(op, axis, from, shape)?),
         };
         let quantization = Quantization {
             axis,
             ..quantization.clone()
         };
-        if !matches!(op, Op::Reshape | Op::Transpose { .. }) {
-            return None;
-        }
-        let dtype = quantization.dtype;
-        let moved = fold::evaluate(self.graph, op, &[constant], dtype, shape)?;
-        let name = format!("{}.moved", self.graph.values[constant].name);
-        let moved = self.graph.add_constant(name, moved);
-        Some((Op::Dequantize(quantization), vec![moved]))
+        Some((node.inputs[0], quantization))
     }
 
     /// Adds an operation whose output has a name of its own.
@@ -541,7 +553,7 @@ impl Context<'_> {
             shape.len(),
             niwaki::MAX_RANK
         );
-        if let Some((op, inputs)) = self.moved_before_dequantizing(&op, &inputs, &shape) {
+        if let Some((op, inputs)) = self.moved_before_dequantizing(&op, &inputs, &shape)? {
             return self.emit_named(output, op, inputs, shape);
         }
         let dtype = op.output_type(self.graph.values[inputs[0]].dtype);

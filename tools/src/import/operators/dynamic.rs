@@ -269,6 +269,7 @@ impl Product {
             name: context.name,
             output: &output,
             opset: context.opset,
+            budget: context.budget,
             inputs: inputs.map(Some).to_vec(),
         })
     }

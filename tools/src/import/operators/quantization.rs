@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use ndarray::{ArrayD, IxDyn};
 
 use super::{axis, dynamic};
+use crate::compiler::fold;
 use crate::functions::Binary;
 use crate::graph::{Constant, DataType, Op, Quantization, ValueId};
 use crate::import::{Context, tensors};
@@ -297,6 +298,7 @@ pub(super) fn dequantize_linear(context: &mut Context<'_>) -> Result<ValueId> {
         return blocked(context, Op::Dequantize, (quantization, run));
     };
     // No layer in integers has scales along its depth: such weights are floats.
+    fold::Budget::check(&shape, size_of::<f32>())?;
     let integers = constant.to_i64().context("its input is not of integers")?;
     let real = |(i, &q): (usize, &i64)| {
         let zero_point = i64::from(quantization.zero_point[i / run]);

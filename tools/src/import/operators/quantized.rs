@@ -116,6 +116,7 @@ fn on_floats(
         name: context.name,
         output: &output,
         opset,
+        budget: context.budget,
         inputs: inputs.into_iter().map(Some).collect(),
     })
 }
