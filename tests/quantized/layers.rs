@@ -296,6 +296,27 @@ fn a_product_of_two_activations_as_one_operator() {
 }
 
 #[test]
+fn a_product_of_two_activations_between_scales() {
+    // The scores of attention: queries by keys, which are turned.
+    for unsigned in [false, true] {
+        let mut net = Net::new(750);
+        let q = net.input(unsigned, &[2, 3, 12]);
+        let k = net.input(unsigned, &[2, 5, 12]);
+        let turned = net.node("Transpose", &[&k]);
+        net.last().attribute.push(ints("perm", &[0, 2, 1]));
+        let y = net.node("MatMul", &[&q, &turned]);
+        let y = net.node("Relu", &[&y]);
+        let out = output(&mut net, unsigned, 100 * 12);
+        net.output(&y, out);
+        net.check(&["MatMulI8"], |x| {
+            let matrices = x[0].chunks(36).zip(x[1].chunks(60));
+            let y = matrices.flat_map(|(q, k)| product(q, k, None, 12));
+            y.map(|v| v.max(0.0)).collect()
+        });
+    }
+}
+
+#[test]
 fn a_convolution_as_one_operator_with_channels_last() {
     let shape = PLAIN;
     let mut net = Net::new(800);

@@ -1,6 +1,6 @@
 //! What computes with values alone: sums, pools, means, functions, and what moves elements.
 
-use niwaki_tests::onnx::{int, ints, real};
+use niwaki_tests::onnx::{int, ints, real, text};
 
 use crate::net::{Affine, Net};
 
@@ -191,6 +191,23 @@ fn mean(x: &[f64], axes: &[i64]) -> Vec<f64> {
     }
     let count = 120 / sums.len();
     sums.iter().map(|sum| sum / count as f64).collect()
+}
+
+#[test]
+fn a_nearest_resize_passes_int8_through() {
+    let resize = |net: &mut Net, x: &str| {
+        net.onnx.floats("scales", &[4], &[1.0, 1.0, 2.0, 1.0]);
+        let y = net.node("Resize", &[x, "", "scales"]);
+        let mode = [
+            text("mode", "nearest"),
+            text("coordinate_transformation_mode", "asymmetric"),
+            text("nearest_mode", "floor"),
+        ];
+        net.last().attribute.extend(mode);
+        y
+    };
+    let doubled = |x: &[f64]| x.chunks(3).flat_map(|row| [row, row].concat()).collect();
+    unary(17, &[1, 2, 4, 3], "Take", resize, doubled);
 }
 
 /// What becomes of an element of `[4][3][2]` turned to `[3][4][2]`, of which the last two rows of

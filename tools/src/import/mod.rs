@@ -265,9 +265,7 @@ impl Importer {
                 tensor.name
             );
             let id = self.graph.add_constant(&tensor.name, constant);
-            self.graph
-                .narrow
-                .extend(bounds.map(|bounds| (id, bounds)));
+            self.graph.narrow.extend(bounds.map(|bounds| (id, bounds)));
             self.bind(&tensor.name, id);
         }
         Ok(())

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tract_onnx::pb;
 
 use super::quantization::{Parameters, quantization};
-use super::{broadcast, elementwise, linear, normalization, pool, reduce, shape};
+use super::{elementwise, linear, normalization, pool, reduce, shape};
 use crate::graph::{DataType, Op, Quantization, ValueId};
 use crate::import::Context;
 
@@ -207,26 +207,12 @@ pub(super) fn conv(context: &mut Context<'_>) -> Result<ValueId> {
 }
 
 pub(super) fn mat_mul(context: &mut Context<'_>) -> Result<ValueId> {
-    context.only_attributes(&[])?;
-    let (a, b) = (context.shape(0)?, context.shape(3)?);
-    ensure!(
-        a.len() >= 2 && b.len() >= 2,
-        "shapes {a:?} and {b:?} are not supported; matrices are"
-    );
+    let columns = context.shape(3)?.len().checked_sub(1);
     let left = operand(context, 0, None)?;
-    let right = operand(context, 3, Some(b.len() - 1))?;
+    let right = operand(context, 3, columns.filter(|&axis| axis > 0))?;
     let output = result(context, 6, &left)?;
-    let ([rows, depth], [k, columns]) = (
-        [a[a.len() - 2], a[a.len() - 1]],
-        [b[b.len() - 2], b[b.len() - 1]],
-    );
-    ensure!(depth == k, "shapes {a:?} and {b:?} cannot be multiplied");
-    let mut shape = broadcast(&a[..a.len() - 2], &b[..b.len() - 2])?;
-    shape.extend([rows, columns]);
-    let op = Op::MatMul { transposed: false };
-    let name = context.part("real");
-    let real = context.emit_named(&name, op, vec![left.real, right.real], shape)?;
-    requantized(context, real, output)
+    let inputs = vec![left.real, right.real];
+    in_reals(context, &[], inputs, linear::mat_mul, output)
 }
 
 /// `alpha` times the product, which the scale of A takes in; without an output scale the result
