@@ -30,7 +30,7 @@ impl Selector<'_> {
     /// The one int8 value that `id`, a function of two operands, is computed from, and its result
     /// for each byte. `None` when it is computed from several, or from none.
     pub(super) fn pointwise(&mut self, id: ValueId) -> Result<Option<(Int8View, [f32; 256])>> {
-        if !self.node(id).is_some_and(|node| pair(&node.op).is_some()) {
+        if self.node(id).is_none_or(|node| pair(&node.op).is_none()) {
             return Ok(None);
         }
         let (mut leaf, mut operators) = (None, 0);
