@@ -3,9 +3,9 @@
 use anyhow::{Result, ensure};
 use niwaki::artifact::{Blob, DataType};
 use niwaki::ops;
-use niwaki::ops::{MatMulI8Params, MatMulShape};
+use niwaki::ops::MatMulI8Params;
 
-use super::{Builder, Int8Output, Int8Weights, Label, View, walk};
+use super::{Builder, Int8Output, Int8Weights, Label, View};
 use crate::graph::WindowAttributes;
 
 /// How far from 0 an output may be for its rounding to be 0, with room for the roundings of the
@@ -73,17 +73,8 @@ impl Builder {
             "`{}`: its scales give a multiplier that is not finite",
             label.name
         );
-        let (left, left_batch) = matrix_steps(a, shape);
-        let (right, right_batch) = matrix_steps(b, shape);
         let params = MatMulI8Params {
-            shape: MatMulShape {
-                batch: [left_batch, right_batch],
-                rows: shape[shape.len() - 2] as u32,
-                depth: depth as u32,
-                columns: shape[shape.len() - 1] as u32,
-                left,
-                right,
-            },
+            shape: Self::mat_mul_shape([a, b], shape),
             input_zero_points: [affine_a.1, affine_b.1],
             multiplier,
             output_zero_point: out.zero_point,
@@ -123,19 +114,4 @@ impl Builder {
         };
         self.average_pool_i8(&view, affine, &window, false, out, label, &shape)
     }
-}
-
-/// Steps in memory from row to row and from column to column of an operand's matrices, and the
-/// walk from matrix to matrix of the output.
-fn matrix_steps(view: &View, shape: &[usize]) -> ([u32; 2], ops::Strides) {
-    let steps = Builder::steps(view);
-    let rank = steps.len();
-    let missing = shape.len() - rank;
-    let (mut dims, mut strides) = (shape[..shape.len() - 2].to_vec(), vec![0; missing]);
-    let batch = steps.iter().zip(&view.shape).take(rank - 2);
-    strides.extend(batch.map(|(&step, &dim)| if dim == 1 { 0 } else { step as usize }));
-    dims.push(1);
-    strides.push(0);
-    let matrix = [steps[rank - 2] as u32, steps[rank - 1] as u32];
-    (matrix, walk(&dims, &strides))
 }
