@@ -35,10 +35,10 @@ impl Conv {
     fn real(&self, x: &[f64], w: &[f64], bias: &[f64]) -> Vec<f64> {
         let (own, per_group) = (self.channels / self.groups, self.outputs / self.groups);
         let mut y = Vec::new();
-        for o in 0..self.outputs {
+        for (o, &bias) in bias.iter().enumerate() {
             for oy in 0..self.out() {
                 for ox in 0..self.out() {
-                    let mut sum = bias[o];
+                    let mut sum = bias;
                     for i in 0..own {
                         let channel = o / per_group * own + i;
                         for ky in 0..self.kernel {

@@ -4,6 +4,9 @@ use niwaki_tests::onnx::{int, ints, real, text};
 
 use crate::net::{Affine, Net};
 
+/// A function of one real number.
+type Real = fn(f64) -> f64;
+
 /// The output of a model whose values are about as large as its inputs.
 fn output(net: &mut Net, unsigned: bool) -> Affine {
     let mut affine = net.affine(unsigned);
@@ -58,7 +61,7 @@ fn sigmoid(x: f64) -> f64 {
 
 #[test]
 fn functions_of_one_element_are_a_table() {
-    let functions: [(&str, fn(f64) -> f64); 6] = [
+    let functions: [(&str, Real); 6] = [
         ("Sigmoid", sigmoid),
         ("Tanh", f64::tanh),
         ("Relu", |x| x.max(0.0)),
@@ -342,7 +345,7 @@ fn concatenation_and_choice_bring_operands_to_one_scale() {
 
 #[test]
 fn operators_of_onnxruntime() {
-    let operators: [(&str, fn(f64) -> f64); 2] = [
+    let operators: [(&str, Real); 2] = [
         ("QLinearSigmoid", sigmoid),
         ("QLinearLeakyRelu", |x| if x < 0.0 { 0.25 * x } else { x }),
     ];
