@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use niwaki::Xorshift32;
-use niwaki_tests::onnx::{Onnx, ints};
+use niwaki_tests::onnx::{Onnx, int, ints, pb::tensor_proto::DataType};
 use niwaki_tests::{float, root};
-use niwaki_tools::{compiler, import};
+use niwaki_tools::compiler::{self, Options};
+use niwaki_tools::import;
 
 /// Damaged models tried.
 const CASES: usize = 20_000;
@@ -131,6 +132,61 @@ fn scales_that_are_none_are_refused() {
         onnx.output("y");
         refused(&onnx, &["node `q.node`", "finite and greater than 0"]);
     }
+}
+
+/// A model of operators whose scales and zero points are inputs.
+fn quantized() -> Vec<u8> {
+    let mut onnx = Onnx::new(&[1, 4, 4, 4]);
+    onnx.floats("s", &[], &[0.1]);
+    onnx.floats("ws", &[4], &[0.1, 0.2, 0.3, 0.4]);
+    onnx.raw("z", DataType::Uint8, &[], &[3]);
+    onnx.raw("wz", DataType::Int8, &[4], &[0; 4]);
+    onnx.raw("w", DataType::Int8, &[4, 2, 1, 1], &[7; 8]);
+    onnx.raw("v", DataType::Int8, &[4, 3], &[9; 12]);
+    onnx.raw("vz", DataType::Int8, &[], &[2]);
+    onnx.raw("b", DataType::Int32, &[4], &[1; 16]);
+    onnx.node("QuantizeLinear", &["x", "s", "z"], "q");
+    let conv = ["q", "s", "z", "w", "ws", "wz", "s", "z", "b"];
+    onnx.node("QLinearConv", &conv, "c")
+        .attribute
+        .push(int("group", 2));
+    let pool = onnx.node("QLinearGlobalAveragePool", &["c", "s", "z", "s", "z"], "p");
+    pool.attribute.push(int("channels_last", 1));
+    pool.domain = "com.microsoft".into();
+    onnx.node("Flatten", &["p"], "f");
+    let product = ["f", "s", "z", "v", "s", "vz", "s", "z"];
+    onnx.node("QLinearMatMul", &product, "m");
+    onnx.node("MatMulInteger", &["f", "v", "z", "vz"], "i");
+    onnx.node("Cast", &["i"], "r").attribute.push(int("to", 1));
+    onnx.node("DequantizeLinear", &["m", "s", "z"], "d");
+    onnx.node("Add", &["r", "d"], "y");
+    onnx.output("y");
+    onnx.bytes()
+}
+
+#[test]
+fn damaged_quantised_models_are_refused_or_compile() {
+    let original = quantized();
+    compiler::compile(&imported(&original).unwrap(), &Options::default(), None).unwrap();
+    let mut random = Xorshift32::new(2);
+    let mut compiled = 0;
+    for _ in 0..CASES {
+        let mut bytes = original.clone();
+        for _ in 0..1 + random.next_u32() % 3 {
+            let at = random.next_u32() as usize % bytes.len();
+            bytes[at] = match random.next_u32() % 3 {
+                0 => bytes[at] ^ 1 << (random.next_u32() % 8),
+                1 => (random.next_u32() % 8) as u8,
+                _ => random.next_u32() as u8,
+            };
+        }
+        if let Ok(imported) = imported(&bytes) {
+            let result = compiler::compile(&imported, &Options::default(), None);
+            compiled += usize::from(result.is_ok());
+        }
+    }
+    println!("{compiled} of {CASES} damaged quantised models compile");
+    assert!(compiled > 0 && compiled < CASES);
 }
 
 #[test]

@@ -234,6 +234,52 @@ fn float_outputs_are_within_a_ten_thousandth() {
     }
 }
 
+/// Models that come quantised: how far their outputs may be from the recorded ones, and why.
+const QUANTIZED: [(&str, f64, &str); 4] = [
+    (
+        "micro_kws_m_qoperator",
+        0.0,
+        "onnxruntime has integer kernels for each of its operators",
+    ),
+    (
+        "shufflenet_v2_12_int8_qoperator",
+        0.0,
+        "onnxruntime has integer kernels; its sums are what is rounded at no other place",
+    ),
+    (
+        "micro_kws_m_qdq",
+        3.0 / 255.0 + 1e-6,
+        "recorded from its float path: three steps of the output apart from its integer path",
+    ),
+    (
+        "mcunet_320kb_imagenet_int8_qdq",
+        3.0,
+        "recorded from its float path: three steps of the output apart from its integer path",
+    ),
+];
+
+#[test]
+fn outputs_of_models_that_come_quantised_are_as_near_as_the_table_says() {
+    let Some(shared) = shared() else { return };
+    for (name, tolerance, reason) in QUANTIZED {
+        let artifact = models::build(&shared, name, Variant::Qdq).unwrap();
+        let path = shared.join(format!("samples/{name}.npz"));
+        let inputs = data::read_samples(&path, &artifact.input_slots().unwrap(), Side::Input);
+        let outputs = data::read_samples(&path, &artifact.output_slots().unwrap(), Side::Output);
+        let (slots, outputs) = (artifact.output_slots().unwrap(), outputs.unwrap().samples);
+        let (mut worst, mut differ) = (0.0f64, 0);
+        for (ours, recorded) in artifact.run(&inputs.unwrap()).unwrap().iter().zip(&outputs) {
+            let ours = Elements::from_bytes(slots[0].dtype, &ours.outputs[0]).to_f64();
+            for (a, b) in ours.iter().zip(recorded[0].to_f64()) {
+                worst = worst.max((a - b).abs());
+                differ += usize::from(*a != b);
+            }
+        }
+        println!("{name}: {differ} values differ, by {worst} at most ({reason})");
+        assert!(worst <= tolerance, "{name}: {worst}; {reason}");
+    }
+}
+
 #[test]
 fn the_rounding_that_the_comparison_assumes_is_the_runtimes() {
     // The tests above take `numerics` for what AddI8 does; hold them together once.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use niwaki_tests::onnx::Onnx;
+use niwaki_tests::onnx::{Onnx, pb::tensor_proto::DataType};
 use niwaki_tests::{float, shared};
 use niwaki_tools::artifact::Artifact;
 use niwaki_tools::compiler::{self, Options};
@@ -92,6 +92,45 @@ fn ladder(nodes: usize) -> Onnx {
     onnx
 }
 
+/// A sum and a function in turn, each between DequantizeLinear and QuantizeLinear, the sum's
+/// between Transposes: eight nodes a step, of which two are operators.
+fn quantized(nodes: usize) -> Onnx {
+    let mut onnx = Onnx::new(&[2, 4]);
+    onnx.floats("scale", &[], &[0.01]);
+    onnx.raw("zero", DataType::Int8, &[], &[3]);
+    onnx.raw("c", DataType::Int8, &[4, 2], &[1, 2, 3, 4, 5, 6, 7, 8]);
+    onnx.node("DequantizeLinear", &["c", "scale", "zero"], "constant");
+    onnx.node("QuantizeLinear", &["x", "scale", "zero"], "q");
+    let mut last = "q".to_owned();
+    for i in 0..nodes / 5 {
+        let name = |part: &str| format!("{part}{i}");
+        onnx.node("DequantizeLinear", &[&last, "scale", "zero"], &name("a"));
+        onnx.node("Transpose", &[&name("a")], &name("moved"));
+        onnx.node("Add", &[&name("moved"), "constant"], &name("sum"));
+        onnx.node("Transpose", &[&name("sum")], &name("back"));
+        onnx.node(
+            "QuantizeLinear",
+            &[&name("back"), "scale", "zero"],
+            &name("b"),
+        );
+        onnx.node(
+            "DequantizeLinear",
+            &[&name("b"), "scale", "zero"],
+            &name("c"),
+        );
+        onnx.node("Sigmoid", &[&name("c")], &name("function"));
+        last = name("d");
+        onnx.node(
+            "QuantizeLinear",
+            &[&name("function"), "scale", "zero"],
+            &last,
+        );
+    }
+    onnx.node("DequantizeLinear", &[&last, "scale", "zero"], "y");
+    onnx.output("y");
+    onnx
+}
+
 fn compile(bytes: &[u8], options: &Options, calibration: Option<&Samples>) -> Artifact {
     let dimensions = import::Dimensions::new();
     let imported = import::import_bytes(bytes, &dimensions, &HashMap::new()).unwrap();
@@ -134,6 +173,14 @@ fn a_wide_graph_compiles_in_time_about_linear() {
 #[test]
 fn a_residual_ladder_compiles_in_time_about_linear() {
     check("ladder", ladder, |bytes| compile(bytes, &float(), None));
+}
+
+#[test]
+fn a_quantised_chain_compiles_in_time_about_linear() {
+    let options = Options::default();
+    check("quantised chain", quantized, |bytes| {
+        compile(bytes, &options, None)
+    });
 }
 
 #[test]

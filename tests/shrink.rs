@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use niwaki_tests::models::{self, PAIRS, Variant};
+use niwaki_tests::models::{self, PAIRS, QUANTIZED, Variant};
 use niwaki_tests::{root, shared};
 use niwaki_tools::compiler::{self, Compiled, Options};
 use niwaki_tools::data::Samples;
@@ -45,6 +45,9 @@ fn outputs_keep_their_bytes() {
             let many = variant == Variant::Qdq && ["vww01", "sww01"].contains(&name);
             same_outputs(&shared, name, variant, if many { 1000 } else { 20 });
         }
+    }
+    for name in QUANTIZED {
+        same_outputs(&shared, name, Variant::Qdq, 6);
     }
 }
 

@@ -119,6 +119,13 @@ fn page(reports: &[Report]) -> String {
             row.others.len()
         );
     }
+    let microsoft: Vec<&str> = import::supported_microsoft().collect();
+    let _ = writeln!(
+        text,
+        "\nOf onnxruntime's own operators (domain `com.microsoft`, for which the `onnx` package has no \
+         cases; `tests/quantized` has): {}.",
+        microsoft.join(", ")
+    );
     text.push_str(
         "\n## Cases of supported operators that do not pass\n\n| case | why |\n|---|---|\n",
     );

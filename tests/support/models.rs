@@ -48,6 +48,14 @@ pub fn bindings(name: &str) -> Bindings {
     }
 }
 
+/// Networks that come quantised alone.
+pub const QUANTIZED: [&str; 4] = [
+    "micro_kws_m_qoperator",
+    "micro_kws_m_qdq",
+    "mcunet_320kb_imagenet_int8_qdq",
+    "shufflenet_v2_12_int8_qoperator",
+];
+
 /// How a model is compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
@@ -55,7 +63,7 @@ pub enum Variant {
     Float,
     /// A float model, quantised after training.
     Quantized,
-    /// An int8 QDQ model.
+    /// A model that comes quantised.
     Qdq,
 }
 
@@ -68,13 +76,15 @@ pub fn all() -> Vec<(&'static str, Variant)> {
         .iter()
         .flat_map(|&name| [Variant::Float, Variant::Quantized].map(|variant| (name, variant)));
     let larger = LARGER.iter().map(|&name| (name, Variant::Float));
-    pairs.chain(floats).chain(larger).collect()
+    let quantized = QUANTIZED.iter().map(|&name| (name, Variant::Qdq));
+    let pairs_and_floats = pairs.chain(floats);
+    pairs_and_floats.chain(larger).chain(quantized).collect()
 }
 
 /// Name of the ONNX file of a model, without its ending.
 pub fn file_name(name: &str, variant: Variant) -> String {
     match variant {
-        Variant::Qdq => format!("{name}_int8_qdq"),
+        Variant::Qdq if PAIRS.contains(&name) => format!("{name}_int8_qdq"),
         _ if PAIRS.contains(&name) => format!("{name}_fp32"),
         _ => name.to_owned(),
     }

@@ -1,6 +1,8 @@
 //! The compiler's own graph: ONNX's meaning and ONNX's axis order, shapes known, constants as
 //! arrays. Passes change it; [`crate::compiler`] turns it into an artifact.
 
+use std::collections::HashMap;
+
 use ndarray::{ArrayD, IxDyn};
 
 use crate::functions::{Binary, Function, Reduction};
@@ -527,6 +529,9 @@ pub struct Graph {
     pub outputs: Vec<ValueId>,
     /// Their names: a value may be an output under another name than its own.
     pub output_names: Vec<String>,
+    /// Smallest and largest value of int8 and uint8 values that ONNX has in a narrower type, such
+    /// as int4.
+    pub narrow: HashMap<ValueId, (i32, i32)>,
 }
 
 impl Graph {

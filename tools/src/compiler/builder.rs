@@ -8,6 +8,7 @@ mod functions;
 mod indexed;
 mod layers;
 mod movement;
+mod products;
 mod recurrent;
 mod reduce;
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod windowed;
 
 use std::collections::HashMap;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use ndarray::{ArrayD, IxDyn};
 use niwaki::MAX_RANK;
 use niwaki::artifact::{Blob, DataType, OperatorHeader, RawOperator, Record, Strip, Tensor};
@@ -193,7 +194,7 @@ pub struct Int8Weights {
     /// One scale for each output channel.
     pub scales: Vec<f32>,
     /// One for each output channel, in units of input scale * weight scale.
-    pub bias: Vec<i32>,
+    pub bias: Vec<i64>,
 }
 
 /// Float weights of a linear layer, with its bias and the clamp behind it.
@@ -606,43 +607,6 @@ impl Builder {
             multipliers,
         };
         Ok(self.push(ops::ConvI8, &[&x], &params, output))
-    }
-
-    /// Folds the zero point into the bias, computes the multipliers, and proves that no sum can
-    /// leave i32.
-    fn rescale(
-        &mut self,
-        weights: &Int8Weights,
-        input_scale: f32,
-        input_zero_point: i32,
-        output_scale: f32,
-        name: &str,
-    ) -> Result<(Blob<i32>, Blob<f32>)> {
-        let mut folded = Vec::new();
-        let channels = weights.weights.outer_iter().zip(&weights.bias).enumerate();
-        for (c, (channel, &bias)) in channels {
-            let sum: i64 = channel.iter().map(|&w| i64::from(w)).sum();
-            let magnitude: i64 = channel.iter().map(|&w| i64::from(w).abs()).sum();
-            let start = i64::from(bias) - i64::from(input_zero_point) * sum;
-            // Every partial sum, whatever the order: products of plain input bytes, and zero
-            // points where a weight meets padding.
-            let largest = start.abs() + magnitude * 128;
-            ensure!(
-                largest <= i64::from(i32::MAX),
-                "`{name}`: the sum of output channel {c} may reach {largest}, beyond 32 bits: use smaller weights or split the layer"
-            );
-            folded.push(start as i32);
-        }
-        let multipliers: Vec<f32> = weights
-            .scales
-            .iter()
-            .map(|&scale| input_scale * scale / output_scale)
-            .collect();
-        ensure!(
-            multipliers.iter().all(|m| m.is_finite()),
-            "`{name}`: its scales give a multiplier that is not finite"
-        );
-        Ok((self.store_i32(&folded), self.store_f32(multipliers)))
     }
 
     /// A float product with constant weights `[k][n]`, with a fused clamp.

@@ -4,18 +4,21 @@
 //! QuantizeLinear, an operation whose inputs come from DequantizeLinear is done in integers
 //! where the runtime can; in every other case the graph is followed step by step in f32.
 
+mod integers;
 mod layers;
+mod pointwise;
+mod weights;
 
 use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, Result, ensure};
 use ndarray::{ArrayD, Axis, IxDyn};
 use niwaki::artifact::DataType as Stored;
-use niwaki::numerics::{OutputStage, clamp_f32, dequantize, sigmoid, tanh};
+use niwaki::numerics::{clamp_f32, sigmoid, tanh};
 
-use super::builder::{Builder, Int8Output, Int8Weights, Label, LinearF32, View};
+use super::builder::{Builder, Label, LinearF32, View};
 use crate::functions::Function;
-use crate::graph::{Constant, DataType, Graph, Indexed, Node, Op, Quantization, ValueId};
+use crate::graph::{Constant, DataType, Graph, Node, Op, Quantization, ValueId};
 
 /// Stack of a selection, and what each node of the longest path through the graph may add: four
 /// times what the deepest chains of `tests/scale.rs` were seen to get by with.
@@ -77,6 +80,8 @@ fn select_here(graph: &Graph) -> Result<Selected> {
         integers: HashMap::new(),
         plain: HashMap::new(),
         stand_ins: HashMap::new(),
+        demands: integers::demands(graph),
+        demanded: HashMap::new(),
         readers: HashMap::new(),
     };
     selector.find_readers();
@@ -112,6 +117,10 @@ struct Selector<'g> {
     plain: HashMap<ValueId, View>,
     /// What [`Selector::exact_int8`] has found for float values.
     stand_ins: HashMap<ValueId, Option<Int8View>>,
+    /// For each value, how all that read it quantise it.
+    demands: Vec<Demand>,
+    /// Float values in int8, quantised as their [`Demand`] says, that several read.
+    demanded: HashMap<ValueId, View>,
     /// For each input, how the first DequantizeLinear that reads it takes its bytes.
     readers: HashMap<ValueId, &'g Quantization>,
 }
@@ -121,6 +130,17 @@ struct Selector<'g> {
 struct Int8View {
     view: View,
     affine: (f32, i32),
+}
+
+/// How those that read a float value quantise it, when they do nothing else but move it before.
+#[derive(Clone, Copy, PartialEq)]
+enum Demand {
+    /// Nobody reads it.
+    Nobody,
+    /// All of them with this scale and zero point.
+    One(f32, i32),
+    /// In several ways, or as floats.
+    Mixed,
 }
 
 /// A function of one float.
@@ -713,371 +733,4 @@ impl<'g> Selector<'g> {
         };
         self.builder.lookup(plain, &sign_table(), Stored::I8, label)
     }
-
-    /// The int8 that stand for float value `id`, when there are such: a dequantised tensor, also
-    /// moved or pooled by maximum since.
-    fn exact_int8(&mut self, id: ValueId) -> Result<Option<Int8View>> {
-        if let Some(known) = self.stand_ins.get(&id) {
-            return Ok(known.clone());
-        }
-        let found = self.find_exact_int8(id)?;
-        self.stand_ins.insert(id, found.clone());
-        Ok(found)
-    }
-
-    fn find_exact_int8(&mut self, id: ValueId) -> Result<Option<Int8View>> {
-        let Some(node) = self.node(id) else {
-            return Ok(None);
-        };
-        match &node.op {
-            Op::Dequantize(q) => {
-                let Some(affine) = q.as_int8() else {
-                    return Ok(None);
-                };
-                let view = self.integer(node.inputs[0])?;
-                Ok(Some(Int8View { view, affine }))
-            }
-            Op::Reshape
-            | Op::Transpose { .. }
-            | Op::MaxPool(_)
-            | Op::Pad { .. }
-            | Op::Slice { .. }
-            | Op::Take { .. }
-            | Op::Expand
-            | Op::Indexed(
-                Indexed::Gather { .. } | Indexed::GatherElements { .. } | Indexed::GatherNd { .. },
-            ) => {
-                let Some(inner) = self.exact_int8(node.inputs[0])? else {
-                    return Ok(None);
-                };
-                let (scale, zero_point) = inner.affine;
-                if let Op::Pad { value, .. } = &node.op {
-                    let steps = *value as f32 / scale;
-                    let stands = steps.fract() == 0.0
-                        && (-128.0..=127.0).contains(&(steps + zero_point as f32))
-                        && f64::from(steps * scale) == *value;
-                    if !stands {
-                        return Ok(None);
-                    }
-                }
-                let label = Label {
-                    affine: Some(inner.affine),
-                    ..self.label(id)
-                };
-                let shape = self.shape(id);
-                let fill = |v: f64| Ok(u32::from(((v as f32 / scale) as i32 + zero_point) as u8));
-                let mut views = vec![inner.view];
-                for &id in node.inputs.iter().skip(1) {
-                    views.push(self.value(id)?);
-                }
-                let view = self.structural(&node.op, &views, label, shape, fill)?;
-                Ok(Some(Int8View {
-                    view,
-                    affine: inner.affine,
-                }))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    /// QuantizeLinear of float value `id`.
-    fn quantized(&mut self, id: ValueId, affine: (f32, i32), label: Label) -> Result<View> {
-        // Functions of one element between the operation and the quantisation, last one first.
-        let mut functions = Vec::new();
-        let mut base = id;
-        while let Some(node) = self.node(base)
-            && let Some(function) = Unary::of(&node.op)
-            && functions.len() < FUNCTIONS
-        {
-            functions.push(function);
-            base = node.inputs[0];
-        }
-        if let Some(int8) = self.exact_int8(base)? {
-            if functions.is_empty() && int8.affine == affine {
-                return Ok(int8.view);
-            }
-            return self.tabulated(&int8, &functions, affine, label);
-        }
-        // The innermost clamps, which belong to the operation, come last in the list.
-        let clamps: Option<Vec<(f32, f32)>> = functions
-            .iter()
-            .map(|function| match function {
-                Unary::Clamp(low, high) => Some((*low, *high)),
-                _ => None,
-            })
-            .collect();
-        let (scale, zero_point) = affine;
-        if let Some(node) = self.node(base)
-            && let Some(clamps) = clamps
-            && let Some(stage) = OutputStage::new(zero_point, -128, 127)
-        {
-            // Rounding keeps order, so clamping the float and clamping its int8 are the same.
-            let mut out = Int8Output {
-                scale,
-                zero_point,
-                low: -128,
-                high: 127,
-            };
-            for (low, high) in clamps.iter().rev() {
-                let (low, high) = (stage.quantize(low / scale), stage.quantize(high / scale));
-                out.low = out.low.clamp(low.into(), high.into());
-                out.high = out.high.clamp(low.into(), high.into());
-            }
-            if let Some(view) = self.in_integers(node, out, label.clone())? {
-                return Ok(view);
-            }
-        }
-        let x = self.float(id)?;
-        Ok(self.builder.quantize(&x, affine, label))
-    }
-
-    /// A table for functions of one dequantised element, quantised again.
-    fn tabulated(
-        &mut self,
-        int8: &Int8View,
-        functions: &[Unary],
-        (scale, zero_point): (f32, i32),
-        label: Label,
-    ) -> Result<View> {
-        let stage = OutputStage::new(zero_point, -128, 127).ok_or_else(|| {
-            anyhow::anyhow!("`{}`: zero point {zero_point} is outside int8", label.name)
-        })?;
-        let (from_scale, from_zero_point) = int8.affine;
-        let table = std::array::from_fn(|byte| {
-            let x = dequantize((byte as u8).cast_signed(), from_zero_point, from_scale);
-            let y = functions
-                .iter()
-                .rev()
-                .fold(x, |x, function| function.apply(x));
-            stage.quantize(y / scale).cast_unsigned()
-        });
-        Ok(self.builder.lookup(&int8.view, &table, Stored::I8, label))
-    }
-
-    /// The operation in integers, if the runtime has it; `None` otherwise.
-    fn in_integers(&mut self, node: &Node, out: Int8Output, label: Label) -> Result<Option<View>> {
-        let shape = self.shape(node.output);
-        let affine = (out.scale, out.zero_point);
-        match &node.op {
-            // Moved and then quantised is quantised and then moved.
-            Op::Reshape | Op::Transpose { .. } => {
-                let Some(inner) = self.sole_node(node.inputs[0]) else {
-                    return Ok(None);
-                };
-                let inner_label = Label {
-                    affine: Some(affine),
-                    ..self.label(inner.output)
-                };
-                let Some(view) = self.in_integers(inner, out, inner_label)? else {
-                    return Ok(None);
-                };
-                let view = self.structural(&node.op, &[view], label, shape, |_| Ok(0))?;
-                Ok(Some(view))
-            }
-            Op::Conv { window, group } => {
-                let Some(x) = self.exact_int8(node.inputs[0])? else {
-                    return Ok(None);
-                };
-                let bias = node.inputs.get(2).copied();
-                let Some(weights) = self.int8_weights(node.inputs[1], 0, bias, x.affine.0) else {
-                    return Ok(None);
-                };
-                let view = self.builder.conv_i8(
-                    &x.view, x.affine, window, *group, &weights, out, label, shape,
-                )?;
-                Ok(Some(view))
-            }
-            Op::MatMul { .. } => {
-                self.product_in_integers(node, node.inputs.get(2).copied(), out, label)
-            }
-            Op::Add | Op::Mul => {
-                if matches!(node.op, Op::Add) {
-                    // MatMul and Add are how exporters write a dense layer with a bias.
-                    for (product, bias) in [(0, 1), (1, 0)] {
-                        let inner = self.sole_node(node.inputs[product]);
-                        if let Some(inner) = inner
-                            && matches!(inner.op, Op::MatMul { .. })
-                            && inner.inputs.len() == 2
-                            && self.shape(inner.output) == shape
-                            && let Some(view) = self.product_in_integers(
-                                inner,
-                                Some(node.inputs[bias]),
-                                out,
-                                label.clone(),
-                            )?
-                        {
-                            return Ok(Some(view));
-                        }
-                    }
-                }
-                let a = self.exact_int8(node.inputs[0])?;
-                let b = self.exact_int8(node.inputs[1])?;
-                let (Some(a), Some(b)) = (a, b) else {
-                    return Ok(None);
-                };
-                let product = matches!(node.op, Op::Mul);
-                let operands = [(&a.view, a.affine), (&b.view, b.affine)];
-                Ok(Some(
-                    self.builder.binary_i8(product, operands, out, label, shape),
-                ))
-            }
-            Op::AveragePool {
-                window,
-                count_include_pad,
-            } => {
-                let Some(x) = self.exact_int8(node.inputs[0])? else {
-                    return Ok(None);
-                };
-                let view = self.builder.average_pool_i8(
-                    &x.view,
-                    x.affine,
-                    window,
-                    *count_include_pad,
-                    out,
-                    label,
-                    shape,
-                );
-                Ok(Some(view))
-            }
-            Op::Softmax { axis } if (out.low, out.high) == (-128, 127) => {
-                let Some(x) = self.exact_int8(node.inputs[0])? else {
-                    return Ok(None);
-                };
-                Ok(Some(
-                    self.builder
-                        .softmax_i8(&x.view, x.affine.0, *axis, affine, label),
-                ))
-            }
-            Op::Concat { axis } if (out.low, out.high) == (-128, 127) => {
-                let mut views = Vec::new();
-                for &input in &node.inputs {
-                    let Some(x) = self.exact_int8(input)? else {
-                        return Ok(None);
-                    };
-                    views.push(if x.affine == affine {
-                        x.view
-                    } else {
-                        let name = format!("{}.rescaled", self.graph.values[input].name);
-                        let label = Label {
-                            name,
-                            value: None,
-                            affine: Some(affine),
-                        };
-                        self.tabulated(&x, &[], affine, label)?
-                    });
-                }
-                Ok(Some(self.builder.concat(&views, *axis, label, shape)))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn product_in_integers(
-        &mut self,
-        node: &Node,
-        bias: Option<ValueId>,
-        out: Int8Output,
-        label: Label,
-    ) -> Result<Option<View>> {
-        let Op::MatMul { transposed } = node.op else {
-            return Ok(None);
-        };
-        if !self.is_matrix(node.inputs[1]) {
-            return Ok(None);
-        }
-        let Some(x) = self.exact_int8(node.inputs[0])? else {
-            return Ok(None);
-        };
-        let axis = usize::from(!transposed);
-        let Some(mut weights) = self.int8_weights(node.inputs[1], axis, bias, x.affine.0) else {
-            return Ok(None);
-        };
-        if !transposed {
-            weights.weights = weights
-                .weights
-                .reversed_axes()
-                .as_standard_layout()
-                .into_owned();
-        }
-        let shape = self.shape(node.output);
-        let view = self
-            .builder
-            .fully_connected_i8(&x.view, x.affine, &weights, out, label, shape)?;
-        Ok(Some(view))
-    }
-
-    /// Weights less their zero points, with their scales along the output axis, and an int32 bias
-    /// in units of input scale * weight scale; `None` when they are anything else.
-    fn int8_weights(
-        &self,
-        weights: ValueId,
-        axis: usize,
-        bias: Option<ValueId>,
-        input_scale: f32,
-    ) -> Option<Int8Weights> {
-        let node = self.node(weights)?;
-        let Op::Dequantize(q) = &node.op else {
-            return None;
-        };
-        let array = centred(self.graph.constant(node.inputs[0])?, q)?;
-        let channels = array.shape()[axis];
-        if q.axis.is_some_and(|a| a != axis) {
-            return None;
-        }
-        let spread = |scales: &[f32]| match scales {
-            [one] => vec![*one; channels],
-            all => all.to_vec(),
-        };
-        let scales = spread(&q.scale);
-        let bias = match bias {
-            None => vec![0; channels],
-            Some(id) => {
-                let node = self.node(id)?;
-                let Op::Dequantize(q) = &node.op else {
-                    return None;
-                };
-                let Constant::I32(array) = self.graph.constant(node.inputs[0])? else {
-                    return None;
-                };
-                // Its scale has to be that of the sums, but for how the exporter rounded it.
-                let fits = spread(&q.scale)
-                    .iter()
-                    .zip(&scales)
-                    .all(|(&bias, &weight)| {
-                        let sum = input_scale * weight;
-                        (bias - sum).abs() <= sum * 1e-5
-                    });
-                if !fits || array.len() != channels || q.zero_point.iter().any(|&z| z != 0) {
-                    return None;
-                }
-                array.iter().copied().collect()
-            }
-        };
-        Some(Int8Weights {
-            weights: array,
-            scales,
-            bias,
-        })
-    }
-}
-
-/// int8 or uint8 weights less their zero points, where int8 holds all of them: always for zero
-/// point 0 of int8 and 128 of uint8, else where no weight is further than that from the zero
-/// point.
-fn centred(weights: &Constant, q: &Quantization) -> Option<ArrayD<i8>> {
-    if !matches!(weights, Constant::I8(_) | Constant::U8(_)) {
-        return None;
-    }
-    let mut values = ArrayD::from_shape_vec(IxDyn(weights.shape()), weights.to_i64()?).ok()?;
-    match (q.axis, q.zero_point.as_slice()) {
-        (_, [zero_point]) => values.mapv_inplace(|w| w - i64::from(*zero_point)),
-        (Some(axis), all) => {
-            for (mut channel, zero_point) in values.axis_iter_mut(Axis(axis)).zip(all) {
-                channel.mapv_inplace(|w| w - i64::from(*zero_point));
-            }
-        }
-        (None, _) => return None,
-    }
-    let fits = values.iter().all(|&w| i8::try_from(w).is_ok());
-    fits.then(|| values.mapv(|w| w as i8))
 }

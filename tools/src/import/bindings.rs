@@ -37,7 +37,7 @@ impl Bindings {
                     names.join(", ")
                 )
             })?;
-            let (dtype, shape) = input_type(input, &self.dimensions)?;
+            let (dtype, shape, _) = input_type(input, &self.dimensions)?;
             let constant = literal(text, dtype, &shape).with_context(|| {
                 format!(
                     "--const {name}={text} does not fit an input of {} {shape:?}",

@@ -18,9 +18,9 @@ use tract_onnx::pb::{
 };
 
 use crate::compiler::fold;
-use crate::graph::{Constant, DataType, Graph, Node, Op, ValueId};
+use crate::graph::{Constant, DataType, Graph, Node, Op, Quantization, ValueId};
 pub use bindings::Bindings;
-pub use operators::supported;
+pub use operators::{supported, supported_microsoft};
 use tensors::constant_from_proto;
 pub use tensors::{constant_from_bytes, constant_to_proto};
 
@@ -200,8 +200,13 @@ fn import_model(
         importer.names.insert(name.clone(), id);
     }
     for input in &source.input {
-        if !importer.names.contains_key(&input.name) {
-            importer.add_input(input, dimensions)?;
+        match importer.names.get(&input.name) {
+            None => importer.add_input(input, dimensions)?,
+            // What an array cannot say, the model does.
+            Some(&id) => importer
+                .graph
+                .narrow
+                .extend(declared_bounds(input).map(|b| (id, b))),
         }
     }
     importer.add_nodes(&source.node, opset)?;
@@ -216,11 +221,12 @@ fn import_model(
     Ok(importer.graph)
 }
 
-/// Type and shape of an input of the model.
+/// Type and shape of an input of the model, and the bounds of its type when that is narrower than
+/// the graph's.
 fn input_type(
     input: &pb::ValueInfoProto,
     dimensions: &Dimensions,
-) -> Result<(DataType, Vec<usize>)> {
+) -> Result<(DataType, Vec<usize>, Option<tensors::Bounds>)> {
     let place = || format!("input `{}`", input.name);
     let Some(Kind::TensorType(tensor)) = input.r#type.as_ref().and_then(|t| t.value.as_ref())
     else {
@@ -229,7 +235,7 @@ fn input_type(
             place()
         );
     };
-    let dtype = tensors::data_type(tensor.elem_type).with_context(place)?;
+    let (dtype, bounds) = tensors::input_type(tensor.elem_type).with_context(place)?;
     let shape = tensor
         .shape
         .as_ref()
@@ -239,7 +245,7 @@ fn input_type(
         dims.push(resolve_dimension(axis, dim.value.as_ref(), dimensions).with_context(place)?);
     }
     check_size(&dims, dtype).with_context(place)?;
-    Ok((dtype, dims))
+    Ok((dtype, dims, bounds))
 }
 
 impl Importer {
@@ -251,7 +257,7 @@ impl Importer {
         );
         let mut seen = HashSet::new();
         for tensor in &source.initializer {
-            let constant = constant_from_proto(tensor)
+            let (constant, bounds) = constant_from_proto(tensor)
                 .with_context(|| format!("initializer `{}`", tensor.name))?;
             ensure!(
                 seen.insert(&tensor.name),
@@ -259,6 +265,7 @@ impl Importer {
                 tensor.name
             );
             let id = self.graph.add_constant(&tensor.name, constant);
+            self.graph.narrow.extend(bounds.map(|bounds| (id, bounds)));
             self.bind(&tensor.name, id);
         }
         Ok(())
@@ -287,7 +294,7 @@ impl Importer {
     }
 
     fn add_input(&mut self, input: &pb::ValueInfoProto, dimensions: &Dimensions) -> Result<()> {
-        let (dtype, dims) = input_type(input, dimensions)?;
+        let (dtype, dims, bounds) = input_type(input, dimensions)?;
         // An input without elements has no secret: what follows from it is known.
         let empty = dims
             .contains(&0)
@@ -297,15 +304,11 @@ impl Importer {
         self.graph.values[id].constant = empty.transpose()?;
         self.names.insert(input.name.clone(), id);
         self.graph.inputs.push(id);
+        self.graph.narrow.extend(bounds.map(|bounds| (id, bounds)));
         Ok(())
     }
 
     fn add_node(&mut self, node: &pb::NodeProto, opset: i64) -> Result<()> {
-        ensure!(
-            node.domain.is_empty() || node.domain == "ai.onnx",
-            "operators of domain `{}` are not supported, those of ai.onnx are",
-            node.domain
-        );
         if node.op_type == "If" {
             return self.add_if(node, opset);
         }
@@ -358,6 +361,27 @@ impl Importer {
         }
         Ok(())
     }
+}
+
+/// Where an axis is behind a Reshape or Transpose; `None` when a Reshape divides or joins it.
+fn moved_axis(op: &Op, axis: usize, from: &[usize], to: &[usize]) -> Option<usize> {
+    match op {
+        Op::Transpose { perm } => perm.iter().position(|&a| a == axis),
+        Op::Reshape => {
+            let before: usize = from[..axis].iter().product();
+            let stays =
+                |&a: &usize| to[a] == from[axis] && to[..a].iter().product::<usize>() == before;
+            (0..to.len()).find(stays)
+        }
+        _ => None,
+    }
+}
+
+/// The bounds of an input's type, when it is one of less than a byte.
+fn declared_bounds(input: &pb::ValueInfoProto) -> Option<tensors::Bounds> {
+    let kind = input.r#type.as_ref()?.value.as_ref()?;
+    let Kind::TensorType(tensor) = kind;
+    tensors::input_type(tensor.elem_type).ok()?.1
 }
 
 /// Refuses tensors that no artifact can hold, before memory is taken for them.
@@ -426,6 +450,8 @@ impl Context<'_> {
     /// The name of output `i`; one made from the node's name when it is left out.
     fn output_name(&self, i: usize) -> String {
         match self.node.output.get(i) {
+            // Steps of a larger operator have an output of their own.
+            _ if i == 0 && !self.output.is_empty() => self.output.to_owned(),
             Some(name) if !name.is_empty() => name.clone(),
             _ => format!("{}.{i}", self.name),
         }
@@ -464,6 +490,53 @@ impl Context<'_> {
         self.emit_named(&name, op, inputs, shape)
     }
 
+    /// Constant weights that are dequantised and then turned or reshaped: the same of the integers,
+    /// dequantised, so that what reads them finds their scales. `None` for everything else.
+    fn moved_before_dequantizing(
+        &mut self,
+        op: &Op,
+        inputs: &[ValueId],
+        shape: &[usize],
+    ) -> Result<Option<(Op, Vec<ValueId>)>> {
+        let Some((constant, quantization)) = self.moved_quantization(op, inputs, shape) else {
+            return Ok(None);
+        };
+        let what = (quantization.dtype, shape);
+        let moved = fold::evaluate(self.graph, op, &[constant], what, self.budget)?;
+        let Some(moved) = moved else {
+            return Ok(None);
+        };
+        let name = format!("{}.moved", self.graph.values[constant].name);
+        let moved = self.graph.add_constant(name, moved);
+        Ok(Some((Op::Dequantize(quantization), vec![moved])))
+    }
+
+    /// The constant that is dequantised and then turned or reshaped, and how it is quantised then.
+    fn moved_quantization(
+        &self,
+        op: &Op,
+        inputs: &[ValueId],
+        shape: &[usize],
+    ) -> Option<(ValueId, Quantization)> {
+        if !matches!(op, Op::Reshape | Op::Transpose { .. }) || shape.contains(&0) {
+            return None;
+        }
+        let node = self.producer(*inputs.first()?)?;
+        let Op::Dequantize(quantization) = &node.op else {
+            return None;
+        };
+        let from = self.graph.constant(node.inputs[0])?.shape();
+        let axis = match quantization.axis {
+            None => None,
+            Some(axis) => Some(moved_axis(op, axis, from, shape)?),
+        };
+        let quantization = Quantization {
+            axis,
+            ..quantization.clone()
+        };
+        Some((node.inputs[0], quantization))
+    }
+
     /// Adds an operation whose output has a name of its own.
     fn emit_named(
         &mut self,
@@ -478,6 +551,9 @@ impl Context<'_> {
             shape.len(),
             niwaki::MAX_RANK
         );
+        if let Some((op, inputs)) = self.moved_before_dequantizing(&op, &inputs, &shape)? {
+            return self.emit_named(output, op, inputs, shape);
+        }
         let dtype = op.output_type(self.graph.values[inputs[0]].dtype);
         check_size(&shape, dtype)?;
         let constant = if shape.contains(&0) {
@@ -495,16 +571,23 @@ impl Context<'_> {
             }
             fold::evaluate(self.graph, &op, &inputs, (dtype, &shape), self.budget)?
         };
-        if let Some(constant) = constant {
-            return Ok(self.graph.add_constant(output, constant));
-        }
-        let id = self.graph.add_value(output, dtype, shape);
-        self.graph.nodes.push(Node {
-            name: self.name.to_owned(),
-            op,
-            inputs,
-            output: id,
-        });
+        // What only moves keeps its type.
+        let bounds = self.graph.narrow.get(&inputs[0]).copied();
+        let bounds = bounds.filter(|_| op.moves());
+        let id = match constant {
+            Some(constant) => self.graph.add_constant(output, constant),
+            None => {
+                let id = self.graph.add_value(output, dtype, shape);
+                self.graph.nodes.push(Node {
+                    name: self.name.to_owned(),
+                    op,
+                    inputs,
+                    output: id,
+                });
+                id
+            }
+        };
+        self.graph.narrow.extend(bounds.map(|bounds| (id, bounds)));
         Ok(id)
     }
 }

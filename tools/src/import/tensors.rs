@@ -30,6 +30,84 @@ pub(super) fn data_type(code: i32) -> Result<DataType> {
     })
 }
 
+/// The types of ONNX that take less than a byte. The graph has them widened to int8 or uint8, and
+/// knows their bounds ([`crate::graph::Graph::narrow`]).
+struct Packed {
+    bits: u32,
+    signed: bool,
+}
+
+impl Packed {
+    /// The type with ONNX's number `code`, if it is one of them.
+    fn of(code: i32) -> Option<Self> {
+        let (bits, signed) = match code {
+            21 => (4, false),
+            22 => (4, true),
+            25 => (2, false),
+            26 => (2, true),
+            _ => return None,
+        };
+        Some(Self { bits, signed })
+    }
+
+    fn dtype(&self) -> DataType {
+        match self.signed {
+            true => DataType::I8,
+            false => DataType::U8,
+        }
+    }
+
+    /// Smallest and largest value.
+    fn bounds(&self) -> Bounds {
+        match self.signed {
+            true => (-(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1),
+            false => (0, (1 << self.bits) - 1),
+        }
+    }
+
+    /// The elements in packed bytes, the first one in the lowest bits.
+    fn unpack(&self, tensor: &pb::TensorProto, shape: &[usize]) -> Result<Constant> {
+        let bytes = match tensor.raw_data.is_empty() {
+            true => narrow::<u8>(&tensor.int32_data)?,
+            false => tensor.raw_data.clone(),
+        };
+        let per_byte = 8 / self.bits as usize;
+        let wanted = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
+        let wanted = wanted.filter(|n| n.div_ceil(per_byte) == bytes.len());
+        let wanted = wanted.with_context(|| {
+            format!(
+                "shape {shape:?} does not fit the {} bytes of {} bits an element that the tensor has",
+                bytes.len(),
+                self.bits
+            )
+        })?;
+        let element = |i: usize| {
+            let unused = 8 - self.bits;
+            let top = bytes[i / per_byte] << (unused - i as u32 % per_byte as u32 * self.bits);
+            (top, unused)
+        };
+        let elements = (0..wanted).map(element);
+        Ok(match self.signed {
+            true => Constant::I8(array(
+                shape,
+                elements.map(|(top, n)| top.cast_signed() >> n).collect(),
+            )?),
+            false => Constant::U8(array(shape, elements.map(|(top, n)| top >> n).collect())?),
+        })
+    }
+}
+
+/// Smallest and largest value of a type of less than a byte.
+pub(super) type Bounds = (i32, i32);
+
+/// The element type of an input, and its bounds when it is narrower than the graph's.
+pub(super) fn input_type(code: i32) -> Result<(DataType, Option<Bounds>)> {
+    Ok(match Packed::of(code) {
+        Some(packed) => (packed.dtype(), Some(packed.bounds())),
+        None => (data_type(code)?, None),
+    })
+}
+
 fn array<T>(shape: &[usize], values: Vec<T>) -> Result<ArrayD<T>> {
     let len = values.len();
     let wanted = shape.iter().try_fold(1usize, |n, &dim| n.checked_mul(dim));
@@ -53,12 +131,23 @@ fn narrow<T: TryFrom<i32>>(values: &[i32]) -> Result<Vec<T>> {
     narrowed.context("an element is out of its type's range")
 }
 
-/// The array in an ONNX tensor.
+/// The array in an ONNX tensor, and the bounds of its type when that is narrower than the array's.
 ///
 /// # Errors
 ///
 /// Says which type or storage is not supported, or that the data does not fill the shape.
-pub(super) fn constant_from_proto(tensor: &pb::TensorProto) -> Result<Constant> {
+pub(super) fn constant_from_proto(tensor: &pb::TensorProto) -> Result<(Constant, Option<Bounds>)> {
+    match Packed::of(tensor.data_type) {
+        Some(packed) => {
+            let constant = packed.unpack(tensor, &shape_of(tensor)?)?;
+            Ok((constant, Some(packed.bounds())))
+        }
+        None => Ok((whole_from_proto(tensor)?, None)),
+    }
+}
+
+/// The dimensions of a tensor whose data is in the file.
+fn shape_of(tensor: &pb::TensorProto) -> Result<Vec<usize>> {
     ensure!(
         !external::is_external(tensor),
         "its data is in another file, and this model has no folder: save it with its weights inside (save_as_external_data=False)"
@@ -68,11 +157,14 @@ pub(super) fn constant_from_proto(tensor: &pb::TensorProto) -> Result<Constant> 
         "it has {} dimensions; {MAX_RANK} are supported",
         tensor.dims.len()
     );
-    let shape: Vec<usize> = tensor
-        .dims
-        .iter()
-        .map(|&dim| usize::try_from(dim).context("a dimension is negative"))
-        .collect::<Result<_>>()?;
+    let dims = tensor.dims.iter();
+    dims.map(|&dim| usize::try_from(dim).context("a dimension is negative"))
+        .collect()
+}
+
+/// The array in an ONNX tensor whose elements are whole bytes.
+pub(super) fn whole_from_proto(tensor: &pb::TensorProto) -> Result<Constant> {
+    let shape = shape_of(tensor)?;
     let bytes = tensor.raw_data.as_slice();
     let is_raw = !bytes.is_empty();
     Ok(match data_type(tensor.data_type)? {
@@ -101,13 +193,15 @@ pub(super) fn constant_from_proto(tensor: &pb::TensorProto) -> Result<Constant> 
     })
 }
 
-/// The array in a serialised ONNX tensor, as `test_data_set_*` folders hold them.
+/// The array in a serialised ONNX tensor, as `test_data_set_*` folders hold them. Types of less
+/// than a byte are widened to int8 or uint8.
 ///
 /// # Errors
 ///
 /// When the bytes are no tensor, or one that is not supported.
 pub fn constant_from_bytes(bytes: &[u8]) -> Result<Constant> {
-    constant_from_proto(&pb::TensorProto::decode(bytes).context("it is no ONNX tensor")?)
+    let tensor = pb::TensorProto::decode(bytes).context("it is no ONNX tensor")?;
+    Ok(constant_from_proto(&tensor)?.0)
 }
 
 /// The ONNX tensor of an array.

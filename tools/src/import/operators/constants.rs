@@ -44,7 +44,7 @@ pub(super) fn constant_of_shape(context: &mut Context<'_>) -> Result<ValueId> {
         .collect::<Result<_>>()?;
     let value = context.attribute("value").and_then(|a| a.t.as_ref());
     let value = match value {
-        Some(tensor) => tensors::constant_from_proto(tensor)?,
+        Some(tensor) => tensors::whole_from_proto(tensor)?,
         None => Constant::F32(ArrayD::zeros(IxDyn(&[]))),
     };
     Budget::check(&shape, value.dtype().stored().bytes())?;

@@ -174,8 +174,12 @@ pub(super) fn cast(context: &mut Context<'_>) -> Result<ValueId> {
 
 pub(super) fn cast_like(context: &mut Context<'_>) -> Result<ValueId> {
     context.only_attributes(&["round_mode", "saturate"])?;
-    let (x, to) = (context.input(0)?, context.dtype(context.input(1)?));
-    context.cast("", x, to)
+    let (x, like) = (context.input(0)?, context.input(1)?);
+    ensure!(
+        !context.graph.narrow.contains_key(&like),
+        "its type is one of less than a byte; QuantizeLinear gives those"
+    );
+    context.cast("", x, context.dtype(like))
 }
 
 pub(super) fn not(context: &mut Context<'_>) -> Result<ValueId> {

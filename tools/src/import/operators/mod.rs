@@ -4,6 +4,7 @@
 mod compose;
 mod constants;
 mod deform;
+mod dynamic;
 mod elementwise;
 mod indexed;
 mod linear;
@@ -11,6 +12,7 @@ mod movement;
 mod normalization;
 mod pool;
 mod quantization;
+mod quantized;
 mod recurrent;
 mod reduce;
 mod resize;
@@ -64,6 +66,7 @@ const TABLE: &[(&str, Import)] = &[
     ("Constant", One(shape::constant)),
     ("ConstantOfShape", One(constants::constant_of_shape)),
     ("Conv", One(linear::conv)),
+    ("ConvInteger", One(dynamic::conv_integer)),
     ("ConvTranspose", One(linear::conv_transpose)),
     ("Cos", One(elementwise::cos)),
     ("CumSum", One(reduce::cum_sum)),
@@ -72,6 +75,10 @@ const TABLE: &[(&str, Import)] = &[
     ("DequantizeLinear", One(quantization::dequantize_linear)),
     ("Div", One(elementwise::div)),
     ("Dropout", Many(constants::dropout)),
+    (
+        "DynamicQuantizeLinear",
+        Many(dynamic::dynamic_quantize_linear),
+    ),
     ("Elu", One(elementwise::elu)),
     ("Equal", One(elementwise::equal)),
     ("Erf", One(elementwise::erf)),
@@ -119,6 +126,7 @@ const TABLE: &[(&str, Import)] = &[
     ("LpNormalization", One(normalization::lp_normalization)),
     ("LpPool", One(pool::lp_pool)),
     ("MatMul", One(linear::mat_mul)),
+    ("MatMulInteger", One(dynamic::mat_mul_integer)),
     ("Max", One(elementwise::max)),
     ("MaxPool", Many(pool::max_pool)),
     ("MaxUnpool", One(pool::max_unpool)),
@@ -139,6 +147,8 @@ const TABLE: &[(&str, Import)] = &[
     ("PRelu", One(elementwise::prelu)),
     ("Pad", One(shape::pad)),
     ("Pow", One(elementwise::pow)),
+    ("QLinearConv", One(quantized::conv)),
+    ("QLinearMatMul", One(quantized::mat_mul)),
     ("QuantizeLinear", One(quantization::quantize_linear)),
     ("RMSNormalization", One(normalization::rms_normalization)),
     ("RNN", Many(recurrent::rnn)),
@@ -243,9 +253,35 @@ const CHANGED_UNTIL_6: &[&str] = &[
     "Tile",
 ];
 
+/// The same for onnxruntime's own operators, the domain `com.microsoft`: the quantised ones.
+const MICROSOFT: &[(&str, Import)] = &[
+    ("DequantizeLinear", One(quantization::dequantize_linear)),
+    ("QGemm", One(quantized::gemm)),
+    ("QLinearAdd", One(quantized::add)),
+    ("QLinearAveragePool", One(quantized::average_pool)),
+    ("QLinearConcat", One(quantized::concat)),
+    ("QLinearConv", One(quantized::conv)),
+    (
+        "QLinearGlobalAveragePool",
+        One(quantized::global_average_pool),
+    ),
+    ("QLinearLeakyRelu", One(quantized::leaky_relu)),
+    ("QLinearMul", One(quantized::mul)),
+    ("QLinearReduceMean", One(quantized::reduce_mean)),
+    ("QLinearSigmoid", One(quantized::sigmoid)),
+    ("QLinearSoftmax", One(quantized::softmax)),
+    ("QLinearWhere", One(quantized::choose)),
+    ("QuantizeLinear", One(quantization::quantize_linear)),
+];
+
 /// Names of the ONNX operators that are supported.
 pub fn supported() -> impl Iterator<Item = &'static str> {
     TABLE.iter().map(|(name, _)| *name)
+}
+
+/// Names of onnxruntime's own operators that are supported, those of the domain `com.microsoft`.
+pub fn supported_microsoft() -> impl Iterator<Item = &'static str> {
+    MICROSOFT.iter().map(|(name, _)| *name)
 }
 
 /// Imports one node: finds its row, checks what all have in common, and calls it. Gives the
@@ -255,8 +291,15 @@ pub(super) fn import(context: &mut Context<'_>) -> Result<Vec<ValueId>> {
     if let Some((_, reason)) = REFUSED.iter().find(|(name, _)| *name == operator) {
         bail!("this operator is not supported: {reason}");
     }
-    let Some((_, import)) = TABLE.iter().find(|(name, _)| *name == operator) else {
-        let names: Vec<&str> = supported().collect();
+    let table = match context.node.domain.as_str() {
+        "" | "ai.onnx" => TABLE,
+        "com.microsoft" => MICROSOFT,
+        domain => bail!(
+            "operators of domain `{domain}` are not supported, those of ai.onnx and com.microsoft are"
+        ),
+    };
+    let Some((_, import)) = table.iter().find(|(name, _)| *name == operator) else {
+        let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
         bail!(
             "this operator is not supported; supported are {}",
             names.join(", ")

@@ -281,10 +281,13 @@ pub(super) fn constant(context: &mut Context<'_>) -> Result<ValueId> {
     let Some(attribute) = context.node.attribute.first() else {
         bail!("it has no value");
     };
+    let mut bounds = None;
     let constant = match attribute.name.as_str() {
         "value" => {
             let tensor = attribute.t.as_ref().context("its value is not a tensor")?;
-            tensors::constant_from_proto(tensor)?
+            let (constant, narrow) = tensors::constant_from_proto(tensor)?;
+            bounds = narrow;
+            constant
         }
         "value_float" => Constant::F32(ArrayD::from_elem(IxDyn(&[]), attribute.f)),
         "value_floats" => Constant::F32(ndarray::arr1(&attribute.floats).into_dyn()),
@@ -294,6 +297,10 @@ pub(super) fn constant(context: &mut Context<'_>) -> Result<ValueId> {
             "attribute `{other}` is not supported; value, value_float, value_floats, value_int and value_ints are"
         ),
     };
-    let output = context.output;
-    Ok(context.graph.add_constant(output, constant))
+    let id = context.graph.add_constant(context.output, constant);
+    context
+        .graph
+        .narrow
+        .extend(bounds.map(|bounds| (id, bounds)));
+    Ok(id)
 }
