@@ -10,7 +10,7 @@ const INPUTS: usize = 20;
 
 /// Multiply-accumulates that a model is tested with, however many inputs that is: an emulated
 /// board takes minutes for more.
-const MACS: u64 = 400_000_000;
+const MACS: u64 = 100_000_000;
 
 /// Inputs for a model of that size.
 fn input_count(artifact: &Artifact) -> usize {
