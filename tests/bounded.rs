@@ -384,7 +384,9 @@ fn axes_out_of_range_are_named() {
 
 #[test]
 fn scales_that_are_none_are_refused_wherever_they_are() {
-    for scale in [0.0, -0.0, -1.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+    // A negative scale turns the sign of constant weights, which exporters do; nothing else may have one.
+    let none = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+    for scale in none {
         let onnx = model(&[2, 4], |onnx| {
             onnx.raw("w", DataType::Int8, &[4, 2], &[1; 8]);
             onnx.floats("scale", &[2], &[0.5, scale]);
@@ -393,5 +395,13 @@ fn scales_that_are_none_are_refused_wherever_they_are() {
             onnx.node("MatMul", &["x", "floats"], "y");
         });
         refused(&onnx, &["node `floats.node`", "greater than 0"]);
+    }
+    for scale in none.into_iter().chain([-1.0]) {
+        let onnx = model(&[2, 4], |onnx| {
+            onnx.floats("scale", &[], &[scale]);
+            onnx.node("QuantizeLinear", &["x", "scale"], "int8");
+            onnx.node("DequantizeLinear", &["int8", "scale"], "y");
+        });
+        refused(&onnx, &["node `int8.node`", "greater than 0"]);
     }
 }
