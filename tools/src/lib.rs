@@ -15,4 +15,5 @@ pub mod progress;
 pub mod proof;
 pub mod reference;
 pub mod target;
+pub mod text;
 pub mod validate;

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{Life, Timeline};
+use crate::text::thousands;
 
 /// Height of the arena.
 const HEIGHT: f64 = 460.0;
@@ -113,19 +114,6 @@ fn shortened(text: &str, characters: usize) -> String {
     std::iter::once('…').chain(tail).collect()
 }
 
-/// A number with its thousands set apart.
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// The scales of a picture.
 struct Picture<'t> {
     timeline: &'t Timeline,
@@ -169,7 +157,7 @@ impl<'t> Picture<'t> {
         let _ = writeln!(
             svg,
             "<text class=\"peak-text\" x=\"{LEFT}\" y=\"42\">arena {} bytes; the peak is at operator {peak}, {} {}</text>",
-            thousands(self.timeline.arena_bytes),
+            thousands(self.timeline.arena_bytes as u64),
             moment.kind,
             escaped(&shortened(&moment.name, 60))
         );
@@ -200,7 +188,7 @@ impl<'t> Picture<'t> {
                  <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 LEFT - 8.0,
                 y + 4.0,
-                thousands(address)
+                thousands(address as u64)
             );
         }
         let bottom = self.y(0);
@@ -239,7 +227,7 @@ impl<'t> Picture<'t> {
         let (x, y) = (self.x(life.first), self.y(life.end()));
         let width = self.x(life.last + 1) - x;
         let height = self.byte * life.bytes as f64;
-        let size = format!("{} B", thousands(life.bytes));
+        let size = format!("{} B", thousands(life.bytes as u64));
         let _ = writeln!(
             svg,
             "<g><title>{}: {}, {size} at {}</title>\n\
@@ -288,7 +276,8 @@ impl<'t> Picture<'t> {
 
 #[cfg(test)]
 mod tests {
-    use super::{escaped, shortened, thousands};
+    use super::{escaped, shortened};
+    use crate::text::thousands;
 
     #[test]
     fn text_cannot_leave_its_place() {
