@@ -1,9 +1,9 @@
 //! Every acceptance model on every home: each layer's digest is equal on all of them.
 
-use niwaki_tests::models::{self, Variant};
-use niwaki_tests::{in_ci, root, shared};
+use niwaki_tests::models;
+use niwaki_tests::{root, same_as_host, shared};
 use niwaki_tools::artifact::Artifact;
-use niwaki_tools::homes::{self, Attempt, Home};
+use niwaki_tools::homes::Home;
 
 /// Inputs for each model.
 const INPUTS: usize = 20;
@@ -19,43 +19,12 @@ fn input_count(artifact: &Artifact) -> usize {
     (MACS / macs.max(1)).clamp(1, INPUTS as u64) as usize
 }
 
-/// Runs the model at a home and holds it against the host.
-fn same_as_host(
-    name: &str,
-    artifact: &Artifact,
-    home: Home,
-    shared: &std::path::Path,
-    variant: Variant,
-) {
-    let inputs = input_count(artifact);
-    let samples = models::inputs(shared, name, variant, inputs).unwrap();
-    let host = artifact.run(&samples).unwrap();
-    let what = format!("{name} ({variant:?}) on {}", home.name());
-    match homes::run(home, artifact, &samples).unwrap() {
-        Attempt::NotRun(reason) => {
-            assert!(!in_ci(), "{what}: {reason}");
-            eprintln!("SKIPPED {what}: {reason}");
-        }
-        Attempt::Ran(run) => {
-            assert_eq!(run.results.len(), inputs, "{what}");
-            assert_eq!(run.self_test, None, "{what}: a golden digest differs");
-            for (k, (ours, theirs)) in host.iter().zip(&run.results).enumerate() {
-                assert_eq!(ours, theirs, "{what}: input {k}");
-            }
-            let layers = host[0].digests.len();
-            println!(
-                "{what}: {inputs} inputs, {layers} layers, all digests equal, {:?}",
-                run.cost
-            );
-        }
-    }
-}
-
 fn all_on(home: Home) {
     let Some(shared) = shared() else { return };
     for (name, variant) in models::all() {
         let artifact = models::build(&shared, name, variant).unwrap();
-        same_as_host(name, &artifact, home, &shared, variant);
+        let samples = models::inputs(&shared, name, variant, input_count(&artifact)).unwrap();
+        same_as_host(&format!("{name} ({variant:?})"), &artifact, home, &samples);
     }
 }
 

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use niwaki_tests::models::{self, Variant};
-use niwaki_tests::{in_ci, shared};
+use niwaki_tests::{same_as_host, shared};
 use niwaki_tools::artifact::Artifact;
 use niwaki_tools::compiler::{self, Options};
-use niwaki_tools::homes::{self, Attempt, Home};
+use niwaki_tools::homes::Home;
 use niwaki_tools::import;
 use niwaki_tools::proof::prove;
 
@@ -65,18 +65,8 @@ fn strips_have_the_same_bits_on_every_home() {
     for (name, ram) in IN_LESS {
         let artifact = in_strips(&shared, name, ram);
         let samples = models::inputs(&shared, name, Variant::Qdq, 5).unwrap();
-        let host = artifact.run(&samples).unwrap();
         for home in [Home::Node, Home::QemuCortexM4] {
-            match homes::run(home, &artifact, &samples).unwrap() {
-                Attempt::NotRun(reason) => {
-                    assert!(!in_ci(), "{name} on {}: {reason}", home.name());
-                    eprintln!("SKIPPED {name} on {}: {reason}", home.name());
-                }
-                Attempt::Ran(run) => {
-                    assert_eq!(run.self_test, None, "{name} on {}", home.name());
-                    assert_eq!(run.results, host, "{name} on {}", home.name());
-                }
-            }
+            same_as_host(&format!("{name} in strips"), &artifact, home, &samples);
         }
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use niwaki_tools::artifact::Artifact;
 use niwaki_tools::compiler::{self, Options};
 use niwaki_tools::data::{Elements, Samples};
+use niwaki_tools::homes::{self, Attempt, Home};
 use niwaki_tools::import::{self, Bindings};
 
 /// The root of the project.
@@ -43,6 +44,36 @@ pub fn shared() -> Option<PathBuf> {
         path.display()
     );
     None
+}
+
+/// Runs samples at a home and holds outputs, every layer's digest and the self-test against the host.
+/// A home that is missing is skipped, loudly.
+///
+/// # Panics
+///
+/// When something differs; with `CI=true`, when the home is missing.
+pub fn same_as_host(model: &str, artifact: &Artifact, home: Home, samples: &Samples) {
+    let host = artifact.run(samples).expect("the host runs");
+    let what = format!("{model} on {}", home.name());
+    match homes::run(home, artifact, samples).expect("the home runs") {
+        Attempt::NotRun(reason) => {
+            assert!(!in_ci(), "{what}: {reason}");
+            eprintln!("SKIPPED {what}: {reason}");
+        }
+        Attempt::Ran(run) => {
+            assert_eq!(run.results.len(), samples.samples.len(), "{what}");
+            assert_eq!(run.self_test, None, "{what}: a golden digest differs");
+            for (k, (ours, theirs)) in host.iter().zip(&run.results).enumerate() {
+                assert_eq!(ours, theirs, "{what}: input {k}");
+            }
+            println!(
+                "{what}: {} inputs, {} layers, all digests equal, {:?}",
+                host.len(),
+                host[0].digests.len(),
+                run.cost
+            );
+        }
+    }
 }
 
 /// True where nothing may be skipped.

@@ -81,10 +81,10 @@ struct Step<'y> {
     direction: usize,
     /// Index into states: direction, then batch.
     state: usize,
-    /// Index of the row of the input.
-    row: usize,
-    /// The hidden state before; `None` at the first step.
-    before: Option<&'y [f32]>,
+    /// The input.
+    x: &'y [f32],
+    /// The hidden state before: at the first step the initial one.
+    before: &'y [f32],
     /// Where the hidden state goes.
     after: &'y mut [f32],
 }
@@ -121,14 +121,18 @@ impl Recurrent<'_> {
         self.directions as usize * self.batch as usize * self.hidden as usize
     }
 
-    /// Calls `step` for each step in the order of its direction.
+    /// Calls `step` for each step in the order of its direction. `x` is `[steps][batch][input]`, `h`
+    /// `[directions][batch][hidden]`.
     fn for_each_step(
         &self,
+        x: &[f32],
+        h: &[f32],
         y: &mut [f32],
         mut step: impl FnMut(Step<'_>) -> Option<()>,
     ) -> Option<()> {
         let [steps, batch] = [self.steps as usize, self.batch as usize];
         let [directions, hidden] = [self.directions as usize, self.hidden as usize];
+        let input = self.input as usize;
         for direction in 0..directions {
             let backward = self.reverse || direction == 1;
             let mut previous = None;
@@ -141,8 +145,11 @@ impl Recurrent<'_> {
                     step(Step {
                         direction,
                         state,
-                        row: t * batch + b,
-                        before,
+                        x: Self::row(x, t * batch + b, input)?,
+                        before: match before {
+                            Some(before) => before,
+                            None => Self::row(h, state, hidden)?,
+                        },
                         after,
                     })?;
                 }
@@ -254,17 +261,13 @@ impl Lstm<'_> {
     /// hidden and cell states `[directions][batch][hidden]`.
     pub(crate) fn run(&self, x: &[f32], h: &[f32], c: &[f32], y: &mut [f32]) -> Option<()> {
         let common = &self.common;
-        let [hidden, input] = [common.hidden as usize, common.input as usize];
+        let hidden = common.hidden as usize;
         let states = common.state_len();
         let (y, ends) = y.split_at_mut_checked(states * common.steps as usize)?;
         let (y_h, y_c) = ends.split_at_mut_checked(states)?;
         y_c.iter_mut().zip(c).for_each(|(to, &from)| *to = from);
-        common.for_each_step(y, |step| {
-            let x = Recurrent::row(x, step.row, input)?;
-            let before = match step.before {
-                Some(before) => before,
-                None => Recurrent::row(h, step.state, hidden)?,
-            };
+        common.for_each_step(x, h, y, |step| {
+            let Step { x, before, .. } = step;
             let cells = y_c.get_mut(step.state * hidden..)?.get_mut(..hidden)?;
             let [f, g, output] = *self.activations.get(3 * step.direction..)?.first_chunk()?;
             let [weights, recurrence] = common.matrices(step.direction, 4 * hidden)?;
@@ -328,14 +331,10 @@ impl Gru<'_> {
     /// through lie until then.
     pub(crate) fn run(&self, x: &[f32], h: &[f32], y: &mut [f32]) -> Option<()> {
         let common = &self.common;
-        let [hidden, input] = [common.hidden as usize, common.input as usize];
+        let hidden = common.hidden as usize;
         let (y, y_h) = y.split_at_mut_checked(common.state_len() * common.steps as usize)?;
-        common.for_each_step(y, |step| {
-            let x = Recurrent::row(x, step.row, input)?;
-            let before = match step.before {
-                Some(before) => before,
-                None => Recurrent::row(h, step.state, hidden)?,
-            };
+        common.for_each_step(x, h, y, |step| {
+            let Step { x, before, .. } = step;
             let through = y_h.get_mut(step.state * hidden..)?.get_mut(..hidden)?;
             let [f, g] = *self.activations.get(2 * step.direction..)?.first_chunk()?;
             let [weights, recurrence] = common.matrices(step.direction, 3 * hidden)?;
@@ -402,14 +401,10 @@ impl Rnn<'_> {
     /// hidden states `[directions][batch][hidden]`.
     pub(crate) fn run(&self, x: &[f32], h: &[f32], y: &mut [f32]) -> Option<()> {
         let common = &self.common;
-        let [hidden, input] = [common.hidden as usize, common.input as usize];
+        let hidden = common.hidden as usize;
         let (y, y_h) = y.split_at_mut_checked(common.state_len() * common.steps as usize)?;
-        common.for_each_step(y, |step| {
-            let x = Recurrent::row(x, step.row, input)?;
-            let before = match step.before {
-                Some(before) => before,
-                None => Recurrent::row(h, step.state, hidden)?,
-            };
+        common.for_each_step(x, h, y, |step| {
+            let Step { x, before, .. } = step;
             let f = self.activations.get(step.direction)?;
             let [weights, recurrence] = common.matrices(step.direction, hidden)?;
             for (start, n) in common.blocks() {

@@ -57,14 +57,20 @@ record! {
 }
 
 /// Sizes that follow from a convolution's parameters.
-struct Sizes {
-    input: u64,
-    output: u64,
-    weights: u64,
-    channels: u64,
+pub(super) struct Sizes {
+    pub(super) input: u64,
+    pub(super) output: u64,
+    pub(super) weights: u64,
+    pub(super) channels: u64,
 }
 
-fn sizes(window: &Window, groups: u32, group_in: u32, group_out: u32) -> Result<Sizes, Rule> {
+/// Checks the window, and that no size is too large.
+pub(super) fn sizes(
+    window: &Window,
+    groups: u32,
+    group_in: u32,
+    group_out: u32,
+) -> Result<Sizes, Rule> {
     window.check()?;
     let [n, h, w] = window.input_pixels();
     let [_, out_h, out_w] = window.output_pixels();

@@ -1,9 +1,10 @@
 //! ConvTranspose: ONNX `ConvTranspose` in one or two dimensions.
 
+use super::conv::{self, Sizes};
 use super::{Check, Memory, Operator};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
-use crate::kernels::{self, Window, volume};
+use crate::kernels::{self, Window};
 
 record! {
     /// Parameters of [`ConvTransposeF32`].
@@ -28,11 +29,13 @@ record! {
     }
 }
 
-/// Number of weights.
+/// Sizes as those of a convolution.
+fn sizes(p: &ConvTransposeF32Params) -> Result<Sizes, Rule> {
+    conv::sizes(&p.window, p.groups, p.group_in, p.group_out)
+}
+
 fn weight_count(p: &ConvTransposeF32Params) -> u64 {
-    let taps = [p.window.kernel_h, p.window.kernel_w];
-    let sizes = taps.into_iter().chain([p.groups, p.group_in, p.group_out]);
-    sizes.fold(1u64, |product, size| product.saturating_mul(size.into()))
+    sizes(p).map_or(0, |sizes| sizes.weights)
 }
 
 /// Float transposed convolution with a fused clamp.
@@ -44,17 +47,11 @@ impl Operator for ConvTransposeF32 {
 
     fn check(check: &Check<'_>, p: &ConvTransposeF32Params) -> Result<(), Rule> {
         check.arity(1)?;
-        let w = &p.window;
-        w.check()?;
-        let [n, h, width] = w.input_pixels();
-        let [_, out_h, out_w] = w.output_pixels();
-        let input = volume(&[n, h, width, p.groups, p.group_in])?;
-        let output = volume(&[n, out_h, out_w, p.groups, p.group_out])?;
-        check.expect_input(0, DataType::F32, input)?;
-        check.expect_output(DataType::F32, output)?;
-        let taps = [p.groups, w.kernel_h, w.kernel_w, p.group_in, p.group_out];
-        check.constants(p.weights, volume(&taps)?)?;
-        check.constants(p.bias, volume(&[p.groups, p.group_out])?)?;
+        let sizes = sizes(p)?;
+        check.expect_input(0, DataType::F32, sizes.input)?;
+        check.expect_output(DataType::F32, sizes.output)?;
+        check.constants(p.weights, sizes.weights)?;
+        check.constants(p.bias, sizes.channels)?;
         Ok(())
     }
 

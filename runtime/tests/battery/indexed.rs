@@ -181,14 +181,27 @@ pub fn scatter_elements(random: &mut Random, _: &mut Data) -> Case {
             Some((place, to))
         })
         .collect();
-    let mut float = random.floats();
-    let (y, data, updates) = if random.one_in(2) {
-        let x = x.map(|_| float());
-        let updates = Nd::from_fn(&of_indices, |_| float());
+    let (y, data, updates) = scattered(random, [&dims, &of_indices], reduction, &targets);
+    let inputs = vec![data, Operand::in_order(&indices), updates];
+    Case::new::<ScatterElements>(params, inputs, y)
+}
+
+/// Data and updates of these shapes, floats or integers, and what comes out when each update goes to
+/// its target. Gives the output, the data and the updates.
+fn scattered(
+    random: &mut Random,
+    [data, updates]: [&[usize]; 2],
+    reduction: u32,
+    targets: &[(Vec<usize>, Vec<usize>)],
+) -> (Operand, Operand, Operand) {
+    if random.one_in(2) {
+        let mut float = random.floats();
+        let x = Nd::from_fn(data, |_| float());
+        let updates = Nd::from_fn(updates, |_| float());
         let mut y = x.clone();
         for (from, to) in targets {
-            put(&mut y, &to, |there| {
-                join_floats(reduction, there, updates.at(&from))
+            put(&mut y, to, |there| {
+                join_floats(reduction, there, updates.at(from))
             });
         }
         (
@@ -198,11 +211,12 @@ pub fn scatter_elements(random: &mut Random, _: &mut Data) -> Case {
         )
     } else {
         let narrow = reduction == 0 && random.one_in(2);
-        let updates = numbers(random, &of_indices);
+        let x = numbers(random, data);
+        let updates = numbers(random, updates);
         let mut y = x.clone();
         for (from, to) in targets {
-            put(&mut y, &to, |there| {
-                join_integers(reduction, there, updates.at(&from))
+            put(&mut y, to, |there| {
+                join_integers(reduction, there, updates.at(from))
             });
         }
         (
@@ -210,9 +224,7 @@ pub fn scatter_elements(random: &mut Random, _: &mut Data) -> Case {
             stored(&x, narrow),
             stored(&updates, narrow),
         )
-    };
-    let inputs = vec![data, Operand::in_order(&indices), updates];
-    Case::new::<ScatterElements>(params, inputs, y)
+    }
 }
 
 /// A shape of data with its batch axes, indexed axes, and the rest.
@@ -302,37 +314,8 @@ pub fn scatter_nd(random: &mut Random, _: &mut Data) -> Case {
             Some((place, to))
         })
         .collect();
-    let mut float = random.floats();
-    let (y, data, updates) = if random.one_in(2) {
-        let x = Nd::from_fn(&slices.data(), |_| float());
-        let updates = Nd::from_fn(&slices.slices(), |_| float());
-        let mut y = x.clone();
-        for (from, to) in targets {
-            put(&mut y, &to, |there| {
-                join_floats(reduction, there, updates.at(&from))
-            });
-        }
-        (
-            Operand::in_order(&y),
-            Operand::in_order(&x),
-            Operand::in_order(&updates),
-        )
-    } else {
-        let narrow = reduction == 0 && random.one_in(2);
-        let x = numbers(random, &slices.data());
-        let updates = numbers(random, &slices.slices());
-        let mut y = x.clone();
-        for (from, to) in targets {
-            put(&mut y, &to, |there| {
-                join_integers(reduction, there, updates.at(&from))
-            });
-        }
-        (
-            stored(&y, narrow),
-            stored(&x, narrow),
-            stored(&updates, narrow),
-        )
-    };
+    let shapes = [&slices.data()[..], &slices.slices()];
+    let (y, data, updates) = scattered(random, shapes, reduction, &targets);
     let inputs = vec![data, Operand::in_order(&indices), updates];
     Case::new::<ScatterND>(slices.params(reduction), inputs, y)
 }

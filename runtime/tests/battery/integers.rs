@@ -381,6 +381,21 @@ fn places<T: Copy>(x: &Nd<T>, last: bool, better: fn(T, T) -> bool) -> Nd<i64> {
     })
 }
 
+/// The case of places that are known.
+fn place_case<O>(sizes: [usize; 3], last: bool, x: Operand, y: &Nd<i64>) -> Case
+where
+    O: Operator<Params = ArgParams>,
+{
+    let [outer, len, inner] = sizes.map(|n| n as u32);
+    let params = ArgParams {
+        outer,
+        len,
+        inner,
+        last: last.into(),
+    };
+    Case::new::<O>(params, vec![x], in_order(DataType::I64, y))
+}
+
 fn place_float<O>(random: &mut Random, better: fn(f32, f32) -> bool) -> Case
 where
     O: Operator<Params = ArgParams>,
@@ -390,19 +405,7 @@ where
     let x = Nd::from_fn(&sizes, |_| float());
     let last = random.one_in(2);
     let y = places(&x, last, better);
-    let [outer, len, inner] = sizes.map(|n| n as u32);
-    let last = last.into();
-    let params = ArgParams {
-        outer,
-        len,
-        inner,
-        last,
-    };
-    Case::new::<O>(
-        params,
-        vec![Operand::in_order(&x)],
-        in_order(DataType::I64, &y),
-    )
+    place_case::<O>(sizes, last, Operand::in_order(&x), &y)
 }
 
 fn place_int<O>(random: &mut Random, better: fn(i64, i64) -> bool) -> Case
@@ -414,19 +417,7 @@ where
     let x = integers(random, dtype, &sizes);
     let last = random.one_in(2);
     let y = places(&x, last, better);
-    let [outer, len, inner] = sizes.map(|n| n as u32);
-    let last = last.into();
-    let params = ArgParams {
-        outer,
-        len,
-        inner,
-        last,
-    };
-    Case::new::<O>(
-        params,
-        vec![in_order(dtype, &x)],
-        in_order(DataType::I64, &y),
-    )
+    place_case::<O>(sizes, last, in_order(dtype, &x), &y)
 }
 
 pub fn arg_max(random: &mut Random, _: &mut Data) -> Case {
