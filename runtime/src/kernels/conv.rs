@@ -1,6 +1,9 @@
 //! Convolution with any window and any number of groups.
 
-use super::{Band, Window, dot, sum};
+use super::arch::{self, CHANNELS, Isa, Job, Runs};
+use super::filters::{Filters, PIXELS};
+use super::window::Pixel;
+use super::{Band, Window};
 use crate::numerics::{OutputStage, clamp_f32};
 
 /// An int8 convolution.
@@ -21,6 +24,13 @@ pub(crate) struct ConvI8<'m> {
     pub(crate) stage: OutputStage,
 }
 
+/// Weights of a filter up to which its window is brought together before it is multiplied: first
+/// layers, whose rows are shorter than what it costs to begin a run.
+const GATHERED: usize = 64;
+
+/// Bytes that stand in for padding, or a window that is brought together, for each pixel.
+type Scratch = [[i8; GATHERED]; PIXELS];
+
 impl ConvI8<'_> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
     ///
@@ -28,61 +38,204 @@ impl ConvI8<'_> {
     /// bytes; a weight that meets padding, where the real input is 0, counts a zero point.
     #[inline(never)]
     pub(crate) fn run(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
-        let window = self.window;
-        let group_in = self.group_in as usize;
-        let in_c = group_in * self.groups as usize;
-        let out_c = self.group_out as usize * self.groups as usize;
-        let row_len = window.kernel_w as usize * group_in;
-        let filter_len = row_len * window.kernel_h as usize;
-        // Input bytes of neighbouring kernel columns are neighbours.
-        let runs = self.groups == 1 && window.dilation_w == 1;
-        let mut pixels = y.chunks_exact_mut(out_c.max(1));
-        window.for_each_pixel(band, |pixel| {
-            let mut filters = self.weights.chunks_exact(filter_len.max(1));
-            let mut channels = self.bias.iter().zip(self.multipliers);
-            let groups = pixels
-                .next()?
-                .chunks_exact_mut((self.group_out as usize).max(1));
-            for (group, outputs) in groups.enumerate() {
-                for out in outputs {
-                    let (&bias, &multiplier) = channels.next()?;
-                    let mut acc = bias;
-                    let mut skipped = 0i32;
-                    let rows = filters.next()?.chunks_exact(row_len.max(1));
-                    for (ky, row) in (0u32..).zip(rows) {
-                        if !pixel.rows.contains(ky) {
-                            skipped = skipped.wrapping_add(sum(row));
-                        } else if runs {
-                            let taps = pixel.columns;
-                            let (left, rest) =
-                                row.split_at_checked(taps.first as usize * group_in)?;
-                            let (on, right) =
-                                rest.split_at_checked(taps.count() as usize * group_in)?;
-                            skipped = skipped.wrapping_add(sum(left)).wrapping_add(sum(right));
-                            if !on.is_empty() {
-                                let start = pixel.input_index(ky, taps.first) * group_in;
-                                let x = x.get(start..start + on.len())?;
-                                acc = acc.wrapping_add(dot(x, on));
-                            }
-                        } else {
-                            let taps = row.chunks_exact(group_in.max(1));
-                            for (kx, tap) in (0u32..).zip(taps) {
-                                if pixel.columns.contains(kx) {
-                                    let start = pixel.input_index(ky, kx) * in_c + group * group_in;
-                                    let x = x.get(start..start + group_in)?;
-                                    acc = acc.wrapping_add(dot(x, tap));
-                                } else {
-                                    skipped = skipped.wrapping_add(sum(tap));
-                                }
-                            }
+        let kernel = self;
+        arch::run(ConvJob { kernel, band, x, y })
+    }
+}
+
+/// One run of a convolution.
+struct ConvJob<'j> {
+    kernel: &'j ConvI8<'j>,
+    band: &'j Band,
+    x: &'j [i8],
+    y: &'j mut [i8],
+}
+
+impl Job for ConvJob<'_> {
+    #[inline(always)]
+    fn on<I: Isa>(self) -> Option<()> {
+        let Self { kernel, band, x, y } = self;
+        let window = kernel.window;
+        let out_c = kernel.group_out as usize * kernel.groups as usize;
+        let mut scratch = [[kernel.input_zero_point as i8; GATHERED]; PIXELS];
+        let mut lines = y.chunks_exact_mut((out_c * window.out_w as usize).max(1));
+        window.for_each_row(band, |row| {
+            let mut ox = 0;
+            for outputs in lines.next()?.chunks_mut((PIXELS * out_c).max(1)) {
+                let (first, second) = outputs.split_at_mut_checked(out_c)?;
+                let pixels = [row.pixel(window, ox), row.pixel(window, ox + 1)];
+                // Two at a time, unless they meet the padding in different ways.
+                if !second.is_empty() && (kernel.is_gathered() || window.are_full(&pixels)) {
+                    kernel.pixels::<I, PIXELS>(pixels, x, [first, second], &mut scratch)?;
+                } else {
+                    for (pixel, y) in pixels.into_iter().zip([first, second]) {
+                        if !y.is_empty() {
+                            kernel.pixels::<I, 1>([pixel], x, [y], &mut scratch)?;
                         }
                     }
-                    let padding = skipped.wrapping_mul(self.input_zero_point);
-                    *out = self.stage.requantize(acc.wrapping_add(padding), multiplier);
                 }
+                ox += PIXELS as u32;
             }
             Some(())
         })
+    }
+}
+
+impl ConvI8<'_> {
+    /// Weights of one output channel.
+    #[inline(always)]
+    fn filter_len(&self) -> usize {
+        (self.window.kernel_h * self.window.kernel_w * self.group_in) as usize
+    }
+
+    #[inline(always)]
+    fn is_gathered(&self) -> bool {
+        self.filter_len() <= GATHERED
+    }
+
+    /// Whether input bytes of neighbouring kernel columns are neighbours.
+    #[inline(always)]
+    fn is_dense(&self) -> bool {
+        self.groups == 1 && self.window.dilation_w == 1
+    }
+
+    /// All channels of `P` pixels, which meet the padding alike unless the window is gathered.
+    #[inline(always)]
+    fn pixels<I: Isa, const P: usize>(
+        &self,
+        pixels: [Pixel; P],
+        x: &[i8],
+        mut y: [&mut [i8]; P],
+        scratch: &mut Scratch,
+    ) -> Option<()> {
+        let [group_out, len] = [self.group_out as usize, self.filter_len()];
+        for group in 0..self.groups as usize {
+            let channels = group * group_out..(group + 1) * group_out;
+            let filters = Filters {
+                weights: self.weights.get(channels.start * len..channels.end * len)?,
+                len,
+                bias: self.bias.get(channels.clone())?,
+                multipliers: self.multipliers.get(channels)?,
+                stage: self.stage,
+            };
+            let mut outputs = y.each_mut().map(|_| <&mut [i8]>::default());
+            for (outputs, y) in outputs.iter_mut().zip(&mut y) {
+                (*outputs, *y) = core::mem::take(y).split_at_mut_checked(group_out)?;
+            }
+            if self.is_gathered() {
+                for (pixel, to) in pixels.iter().zip(&mut *scratch) {
+                    self.gather(pixel, group, x, to.get_mut(..len)?)?;
+                }
+                let mut windows = [[].as_slice(); P];
+                for (window, from) in windows.iter_mut().zip(&*scratch) {
+                    *window = from;
+                }
+                let runs = Runs::one(len);
+                filters
+                    .for_each_tile::<I, P>(outputs, |w, sums| I::dots(&runs, windows, w, sums))?;
+            } else {
+                let padding = scratch.first()?;
+                filters.for_each_tile::<I, P>(outputs, |w, sums| {
+                    self.add_products::<I, P>(&pixels, group, x, w, padding, sums)
+                })?;
+            }
+        }
+        Some(())
+    }
+
+    /// The input under a window, zero points where it is padding.
+    #[inline(always)]
+    fn gather(&self, pixel: &Pixel, group: usize, x: &[i8], to: &mut [i8]) -> Option<()> {
+        let group_in = self.group_in as usize;
+        let in_c = group_in * self.groups as usize;
+        to.fill(self.input_zero_point as i8);
+        let columns = pixel.columns;
+        let [taps, width] = match self.is_dense() {
+            true => [columns.count().min(1), columns.count()],
+            false => [columns.count(), 1],
+        };
+        let width = width as usize * group_in;
+        for ky in pixel.rows.first..pixel.rows.end {
+            for kx in columns.first..columns.first + taps {
+                let from = pixel.input_index(ky, kx) * in_c + group * group_in;
+                let at = (ky * self.window.kernel_w + kx) as usize * group_in;
+                let to = to.get_mut(at..at + width)?.iter_mut();
+                for (to, &from) in to.zip(x.get(from..from + width)?) {
+                    *to = from;
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Adds what the weights of some channels give on pixels that meet the padding alike.
+    #[inline(always)]
+    fn add_products<I: Isa, const P: usize>(
+        &self,
+        pixels: &[Pixel; P],
+        group: usize,
+        x: &[i8],
+        w: [&[i8]; CHANNELS],
+        padding: &[i8; GATHERED],
+        sums: &mut [[i32; CHANNELS]; P],
+    ) -> Option<()> {
+        let group_in = self.group_in as usize;
+        let in_c = group_in * self.groups as usize;
+        let row_len = self.window.kernel_w as usize * group_in;
+        let Pixel { rows, columns, .. } = *pixels.first()?;
+        let from = |start: usize| -> Option<[&[i8]; CHANNELS]> {
+            let mut rest = w;
+            for rest in &mut rest {
+                *rest = rest.get(start..)?;
+            }
+            Some(rest)
+        };
+        let first_row = rows.first as usize * row_len;
+        if rows.count() > 0 {
+            let [steps, width] = match self.is_dense() {
+                true => [columns.count().min(1), columns.count()],
+                false => [columns.count(), 1],
+            };
+            let runs = Runs {
+                rows: rows.count() as usize,
+                len: width as usize * group_in,
+                x_stride: (self.window.in_w * self.window.dilation_h) as usize * in_c,
+                w_stride: row_len,
+            };
+            for kx in columns.first..columns.first + steps {
+                let mut inputs = [x; P];
+                for (input, pixel) in inputs.iter_mut().zip(pixels) {
+                    let start = pixel.input_index(rows.first, kx) * in_c + group * group_in;
+                    *input = x.get(start..)?;
+                }
+                let at = first_row + kx as usize * group_in;
+                I::dots(&runs, inputs, from(at)?, sums)?;
+            }
+        }
+        if self.input_zero_point == 0 {
+            return Some(());
+        }
+        // The padding: whole rows above and below, the ends of rows on the left and right.
+        let mut pad = |start: usize, len: usize, rows: u32| -> Option<()> {
+            let mut done = 0;
+            while rows > 0 && done < len {
+                let runs = Runs {
+                    rows: rows as usize,
+                    len: (len - done).min(GATHERED),
+                    x_stride: 0,
+                    w_stride: row_len,
+                };
+                I::dots(&runs, [padding.as_slice(); P], from(start + done)?, sums)?;
+                done += runs.len;
+            }
+            Some(())
+        };
+        let behind = rows.first.max(rows.end) as usize * row_len;
+        pad(0, first_row, 1)?;
+        pad(behind, (self.filter_len()).checked_sub(behind)?, 1)?;
+        let on = [columns.first, columns.first.max(columns.end)].map(|k| k as usize * group_in);
+        pad(first_row, on[0], rows.count())?;
+        pad(first_row + on[1], row_len.checked_sub(on[1])?, rows.count())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Depthwise convolution: every channel has its own filter and gives one output.
 
+use super::arch::{self, Isa, Job, Taps2d};
 use super::conv::CopyChecked;
+use super::window::Pixel;
 use super::{Band, Window};
 use crate::numerics::{OutputStage, clamp_f32};
 
@@ -25,41 +27,98 @@ impl DepthwiseI8<'_> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][channels]`, `y` is `[batch][out_h][out_w][channels]`.
     #[inline(never)]
     pub(crate) fn run(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
-        let channels = self.channels as usize;
+        let kernel = self;
+        arch::run(DepthwiseJob { kernel, band, x, y })
+    }
+}
+
+/// One run of a depthwise convolution.
+struct DepthwiseJob<'j> {
+    kernel: &'j DepthwiseI8<'j>,
+    band: &'j Band,
+    x: &'j [i8],
+    y: &'j mut [i8],
+}
+
+impl Job for DepthwiseJob<'_> {
+    #[inline(always)]
+    fn on<I: Isa>(self) -> Option<()> {
+        let Self { kernel, band, x, y } = self;
+        let channels = kernel.channels as usize;
         let mut pixels = y.chunks_exact_mut(channels.max(1));
-        self.window.for_each_pixel(band, |pixel| {
+        kernel.window.for_each_pixel(band, |pixel| {
             let mut start = 0;
             for outputs in pixels.next()?.chunks_mut(BLOCK) {
                 let end = start + outputs.len();
                 let mut sums = [0i32; BLOCK];
                 let block = sums.get_mut(..outputs.len())?;
-                block.copy_from_slice_checked(self.bias.get(start..end)?)?;
-                let mut taps = self.weights.chunks_exact(channels.max(1));
-                for ky in 0..self.window.kernel_h {
-                    for kx in 0..self.window.kernel_w {
-                        let weights = taps.next()?.get(start..end)?;
-                        if pixel.rows.contains(ky) && pixel.columns.contains(kx) {
-                            let at = pixel.input_index(ky, kx) * channels;
-                            let x = x.get(at + start..at + end)?;
-                            for ((sum, &x), &w) in block.iter_mut().zip(x).zip(weights) {
-                                *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
-                            }
-                        } else {
-                            for (sum, &w) in block.iter_mut().zip(weights) {
-                                let padding = i32::from(w).wrapping_mul(self.input_zero_point);
-                                *sum = sum.wrapping_add(padding);
-                            }
-                        }
-                    }
-                }
-                let multipliers = self.multipliers.get(start..end)?;
+                block.copy_from_slice_checked(kernel.bias.get(start..end)?)?;
+                kernel.add_products::<I>(&pixel, x, start, block)?;
+                let multipliers = kernel.multipliers.get(start..end)?;
                 for ((out, &sum), &multiplier) in outputs.iter_mut().zip(&*block).zip(multipliers) {
-                    *out = self.stage.requantize(sum, multiplier);
+                    *out = kernel.stage.requantize(sum, multiplier);
                 }
                 start = end;
             }
             Some(())
         })
+    }
+}
+
+impl DepthwiseI8<'_> {
+    /// Adds what the channels from `start` on give on a pixel.
+    #[inline(always)]
+    fn add_products<I: Isa>(
+        &self,
+        pixel: &Pixel,
+        x: &[i8],
+        start: usize,
+        sums: &mut [i32],
+    ) -> Option<()> {
+        let channels = self.channels as usize;
+        let window = self.window;
+        let Pixel { rows, columns, .. } = *pixel;
+        let whole_row = window.kernel_w as usize * channels;
+        let taps = |rows: u32, columns: u32, x_stride: [usize; 2]| Taps2d {
+            rows: rows as usize,
+            columns: columns as usize,
+            x_stride,
+            w_stride: [whole_row, channels],
+        };
+        let weights = |ky: u32, kx: u32| {
+            let tap = (ky * window.kernel_w + kx) as usize;
+            self.weights.get(tap * channels + start..)
+        };
+        if rows.count() > 0 && columns.count() > 0 {
+            let line = (window.in_w * window.dilation_h) as usize * channels;
+            let strides = [line, window.dilation_w as usize * channels];
+            let x = x.get(pixel.input_index(rows.first, columns.first) * channels + start..)?;
+            let w = weights(rows.first, columns.first)?;
+            I::depthwise(&taps(rows.count(), columns.count(), strides), x, w, sums)?;
+        }
+        let full = [window.kernel_h, window.kernel_w];
+        if [rows.count(), columns.count()] == full || self.input_zero_point == 0 {
+            return Some(());
+        }
+        // The padding: rows above and below, columns on the left and right.
+        let padding = [self.input_zero_point as i8; BLOCK];
+        let mut pad = |[ky, rows]: [u32; 2], [kx, columns]: [u32; 2]| -> Option<()> {
+            if rows == 0 || columns == 0 {
+                return Some(());
+            }
+            I::depthwise(
+                &taps(rows, columns, [0, 0]),
+                &padding,
+                weights(ky, kx)?,
+                sums,
+            )
+        };
+        let [below, right] = [rows, columns].map(|taps| taps.first.max(taps.end));
+        let on = [rows.first, rows.count()];
+        pad([0, rows.first], [0, window.kernel_w])?;
+        pad([below, window.kernel_h - below], [0, window.kernel_w])?;
+        pad(on, [0, columns.first])?;
+        pad(on, [right, window.kernel_w - right])
     }
 }
 

@@ -1,7 +1,8 @@
 //! Matrix product with constant weights: dense layers and 1x1 convolutions.
 
+use super::arch::{self, Isa, Job, Runs};
 use super::conv::CopyChecked;
-use super::dot;
+use super::filters::{Filters, PIXELS};
 use crate::numerics::{OutputStage, clamp_f32};
 
 /// An int8 product.
@@ -21,15 +22,41 @@ pub(crate) struct FullyConnectedI8<'m> {
 
 impl FullyConnectedI8<'_> {
     /// `x` is `[rows][depth]`, `y` is `[rows][outputs]`.
+    #[inline(never)]
     pub(crate) fn run(&self, x: &[i8], y: &mut [i8]) -> Option<()> {
-        let depth = (self.depth as usize).max(1);
-        let rows = x.chunks_exact(depth);
-        for (x, y) in rows.zip(y.chunks_exact_mut((self.outputs as usize).max(1))) {
-            let weights = self.weights.chunks_exact(depth);
-            let channels = self.bias.iter().zip(self.multipliers);
-            for ((y, weights), (&bias, &multiplier)) in y.iter_mut().zip(weights).zip(channels) {
-                let acc = bias.wrapping_add(dot(x, weights));
-                *y = self.stage.requantize(acc, multiplier);
+        arch::run(ProductJob { kernel: self, x, y })
+    }
+}
+
+/// One run of a product.
+struct ProductJob<'j> {
+    kernel: &'j FullyConnectedI8<'j>,
+    x: &'j [i8],
+    y: &'j mut [i8],
+}
+
+impl Job for ProductJob<'_> {
+    #[inline(always)]
+    fn on<I: Isa>(self) -> Option<()> {
+        let [depth, outputs] = [self.kernel.depth, self.kernel.outputs].map(|n| n as usize);
+        let filters = Filters {
+            weights: self.kernel.weights,
+            len: depth,
+            bias: self.kernel.bias,
+            multipliers: self.kernel.multipliers,
+            stage: self.kernel.stage,
+        };
+        let runs = Runs::one(depth);
+        let rows = self.x.chunks((PIXELS * depth).max(1));
+        for (x, y) in rows.zip(self.y.chunks_mut((PIXELS * outputs).max(1))) {
+            let (x0, x1) = x.split_at_checked(depth)?;
+            let (y0, y1) = y.split_at_mut_checked(outputs)?;
+            if y1.is_empty() {
+                filters.for_each_tile::<I, 1>([y0], |w, sums| I::dots(&runs, [x0], w, sums))?;
+            } else {
+                filters.for_each_tile::<I, PIXELS>([y0, y1], |w, sums| {
+                    I::dots(&runs, [x0, x1], w, sums)
+                })?;
             }
         }
         Some(())

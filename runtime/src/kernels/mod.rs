@@ -1,12 +1,18 @@
-//! The loops. Scalar, safe and total: each takes slices and a struct of parameters, and gives
+//! The loops. Safe and total: each takes slices and a struct of parameters, and gives
 //! `None` when a slice is shorter than the parameters say, which the checks at load exclude.
 //!
-//! These are the reference: a kernel for an instruction set has to give the same bits. All
-//! activations are stored channels last (NHWC).
+//! Sums of int8 products are left to [`arch`], which has them for each instruction set, and for
+//! none: the scalar ones, which are the reference. All activations are stored channels last (NHWC).
 
+#[allow(
+    unsafe_code,
+    reason = "the one place for it: see the module's own text"
+)]
+mod arch;
 mod conv;
 mod conv_transpose;
 mod depthwise;
+mod filters;
 mod fully_connected;
 mod indexed;
 pub(crate) mod integer;
@@ -56,22 +62,4 @@ pub(crate) fn volume(sizes: &[u32]) -> Result<u64, Rule> {
     product
         .filter(|&n| 0 < n && n <= i32::MAX as u64)
         .ok_or(Rule::Parameter)
-}
-
-/// The sum of products of two runs of int8, in i32.
-///
-/// The compiler proves that it stays in range; for a file that was made by another hand the sum
-/// wraps, the same on every machine.
-#[inline(always)]
-fn dot(x: &[i8], w: &[i8]) -> i32 {
-    x.iter().zip(w).fold(0i32, |sum, (&x, &w)| {
-        sum.wrapping_add(i32::from(x) * i32::from(w))
-    })
-}
-
-/// The sum of a run of int8, in i32.
-#[inline(always)]
-fn sum(w: &[i8]) -> i32 {
-    w.iter()
-        .fold(0i32, |sum, &w| sum.wrapping_add(i32::from(w)))
 }

@@ -72,12 +72,6 @@ impl Taps {
             .cast_unsigned()
     }
 
-    /// Whether kernel element `k` lies on the input.
-    #[inline(always)]
-    pub(crate) fn contains(&self, k: u32) -> bool {
-        self.first <= k && k < self.end
-    }
-
     /// How many kernel elements lie on the input.
     #[inline(always)]
     pub(crate) fn count(&self) -> u32 {
@@ -197,29 +191,31 @@ impl Window {
         }
     }
 
-    /// Calls `pixel` for each output pixel of a band in memory order, with the taps of both axes.
+    /// Whether the window of each pixel lies on the input from its first to its last column.
     #[inline(always)]
-    pub(crate) fn for_each_pixel(
+    pub(crate) fn are_full(&self, pixels: &[Pixel]) -> bool {
+        pixels
+            .iter()
+            .all(|pixel| pixel.columns.count() == self.kernel_w)
+    }
+
+    /// Calls `row` for each output row of a band.
+    #[inline(always)]
+    pub(crate) fn for_each_row(
         &self,
         band: &Band,
-        mut pixel: impl FnMut(Pixel) -> Option<()>,
+        mut row: impl FnMut(Row) -> Option<()>,
     ) -> Option<()> {
         let mut image = band.rows.start.checked_div(self.out_h)?;
         let mut oy = band.rows.start.checked_rem(self.out_h)?;
         for _ in band.rows.clone() {
-            let rows = self.rows().taps(oy);
             let image_row = image as usize * self.in_h as usize;
-            for ox in 0..self.out_w {
-                pixel(Pixel {
-                    // Of rows that begin behind the image's first: what is read is not.
-                    image_row: image_row.wrapping_sub(band.input_row),
-                    in_w: self.in_w as usize,
-                    rows,
-                    columns: self.columns().taps(ox),
-                    oy,
-                    ox,
-                })?;
-            }
+            row(Row {
+                // Of rows that begin behind the image's first: what is read is not.
+                image_row: image_row.wrapping_sub(band.input_row),
+                rows: self.rows().taps(oy),
+                oy,
+            })?;
             oy += 1;
             if oy == self.out_h {
                 oy = 0;
@@ -227,6 +223,44 @@ impl Window {
             }
         }
         Some(())
+    }
+
+    /// Calls `pixel` for each output pixel of a band in memory order, with the taps of both axes.
+    #[inline(always)]
+    pub(crate) fn for_each_pixel(
+        &self,
+        band: &Band,
+        mut pixel: impl FnMut(Pixel) -> Option<()>,
+    ) -> Option<()> {
+        self.for_each_row(band, |row| {
+            for ox in 0..self.out_w {
+                pixel(row.pixel(self, ox))?;
+            }
+            Some(())
+        })
+    }
+}
+
+/// One output row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    image_row: usize,
+    rows: Taps,
+    oy: u32,
+}
+
+impl Row {
+    /// Its pixel at column `ox`.
+    #[inline(always)]
+    pub(crate) fn pixel(&self, window: &Window, ox: u32) -> Pixel {
+        Pixel {
+            image_row: self.image_row,
+            in_w: window.in_w as usize,
+            rows: self.rows,
+            columns: window.columns().taps(ox),
+            oy: self.oy,
+            ox,
+        }
     }
 }
 

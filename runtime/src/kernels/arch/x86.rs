@@ -1,0 +1,285 @@
+//! x86-64: AVX-512, AVX2, and the scalar loops, chosen when the program runs.
+//!
+//! Without VNNI: the crate that tells features apart has no name for it, and asking the processor at
+//! every run is slow on virtual machines.
+
+#![allow(unsafe_code)]
+
+use core::arch::x86_64::{
+    __m128i, __m256i, __m512i, _mm_add_epi32, _mm_hadd_epi32, _mm_loadu_si128, _mm_storeu_si128,
+    _mm256_add_epi32, _mm256_castsi256_si128, _mm256_cvtepi8_epi16, _mm256_cvtepi16_epi32,
+    _mm256_extracti128_si256, _mm256_loadu_si256, _mm256_madd_epi16, _mm256_maskz_loadu_epi8,
+    _mm256_mullo_epi16, _mm256_setzero_si256, _mm256_storeu_si256, _mm512_add_epi32,
+    _mm512_castsi512_si256, _mm512_cvtepi8_epi16, _mm512_extracti64x4_epi64, _mm512_madd_epi16,
+    _mm512_setzero_si512,
+};
+
+use super::scalar::Scalar;
+use super::{CHANNELS, Isa, Job, Runs, Taps2d};
+
+cpufeatures::new!(avx512, "avx512f", "avx512bw", "avx512vl");
+cpufeatures::new!(avx2, "avx2");
+
+/// Does the job on the best of the three.
+#[inline(always)]
+pub(super) fn run(job: impl Job) -> Option<()> {
+    if avx512::get() {
+        // SAFETY: the processor and the system have all that the function is compiled for.
+        unsafe { on_avx512(job) }
+    } else if avx2::get() {
+        // SAFETY: as above.
+        unsafe { on_avx2(job) }
+    } else {
+        job.on::<Scalar>()
+    }
+}
+
+/// # Safety
+///
+/// The processor has to have these features.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn on_avx512(job: impl Job) -> Option<()> {
+    job.on::<Avx512>()
+}
+
+/// # Safety
+///
+/// The processor has to have this feature.
+#[target_feature(enable = "avx2")]
+unsafe fn on_avx2(job: impl Job) -> Option<()> {
+    job.on::<Avx2>()
+}
+
+/// AVX2. Used inside [`on_avx2`] and [`on_avx512`] alone.
+struct Avx2;
+
+/// AVX-512 with BW and VL. Used inside [`on_avx512`] alone.
+struct Avx512;
+
+/// The sums of the lanes of four vectors, added to `sums`.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn add_totals(vectors: [__m256i; CHANNELS], sums: &mut [i32; CHANNELS]) {
+    let [a, b, c, d] =
+        vectors.map(|v| _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v)));
+    let totals = _mm_hadd_epi32(_mm_hadd_epi32(a, b), _mm_hadd_epi32(c, d));
+    let place: *mut __m128i = sums.as_mut_ptr().cast();
+    // SAFETY: the reference is to four i32.
+    let before = unsafe { _mm_loadu_si128(place) };
+    let after = _mm_add_epi32(before, totals);
+    // SAFETY: the reference is to four i32.
+    unsafe { _mm_storeu_si128(place, after) };
+}
+
+/// Sixteen int8 as int16.
+///
+/// # Safety
+///
+/// `from` has to be the first of sixteen.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn load_16(from: *const i8) -> __m256i {
+    // SAFETY: the caller's.
+    _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(from.cast()) })
+}
+
+/// Up to 32 int8 as int16, and zeros behind them.
+///
+/// # Safety
+///
+/// As many as `mask` has bits have to be there.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn load_32(mask: u32, from: *const i8) -> __m512i {
+    // SAFETY: the caller's; what the mask leaves out is not read.
+    _mm512_cvtepi8_epi16(unsafe { _mm256_maskz_loadu_epi8(mask, from) })
+}
+
+/// # Safety
+///
+/// All runs have to lie inside their slices.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn dots_avx512<const P: usize>(
+    runs: &Runs,
+    x: [*const i8; P],
+    w: [*const i8; CHANNELS],
+    sums: &mut [[i32; CHANNELS]; P],
+) {
+    let mut vectors = [[_mm512_setzero_si512(); CHANNELS]; P];
+    for row in 0..runs.rows {
+        let x = x.map(|x| x.wrapping_add(row * runs.x_stride));
+        let w = w.map(|w| w.wrapping_add(row * runs.w_stride));
+        let mut k = 0;
+        while k < runs.len {
+            let left = runs.len - k;
+            let mask = if left < 32 { (1u32 << left) - 1 } else { !0 };
+            // SAFETY: the mask ends where the run does.
+            let w = w.map(|w| unsafe { load_32(mask, w.wrapping_add(k)) });
+            for (x, vectors) in x.iter().zip(&mut vectors) {
+                // SAFETY: the mask ends where the run does.
+                let x = unsafe { load_32(mask, x.wrapping_add(k)) };
+                for (&w, vector) in w.iter().zip(vectors) {
+                    *vector = _mm512_add_epi32(*vector, _mm512_madd_epi16(x, w));
+                }
+            }
+            k += 32;
+        }
+    }
+    for (vectors, sums) in vectors.iter().zip(sums) {
+        let halves = vectors.map(|v| {
+            let high = _mm512_extracti64x4_epi64::<1>(v);
+            _mm256_add_epi32(_mm512_castsi512_si256(v), high)
+        });
+        add_totals(halves, sums);
+    }
+}
+
+/// # Safety
+///
+/// All runs have to lie inside their slices.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn dots_avx2<const P: usize>(
+    runs: &Runs,
+    x: [*const i8; P],
+    w: [*const i8; CHANNELS],
+    sums: &mut [[i32; CHANNELS]; P],
+) {
+    let mut vectors = [[_mm256_setzero_si256(); CHANNELS]; P];
+    for row in 0..runs.rows {
+        let x = x.map(|x| x.wrapping_add(row * runs.x_stride));
+        let w = w.map(|w| w.wrapping_add(row * runs.w_stride));
+        let mut k = 0;
+        while k + 16 <= runs.len {
+            // SAFETY: the step ends at or before the end of the run.
+            let w = w.map(|w| unsafe { load_16(w.wrapping_add(k)) });
+            for (x, vectors) in x.iter().zip(&mut vectors) {
+                // SAFETY: the step ends at or before the end of the run.
+                let x = unsafe { load_16(x.wrapping_add(k)) };
+                for (&w, vector) in w.iter().zip(vectors) {
+                    *vector = _mm256_add_epi32(*vector, _mm256_madd_epi16(x, w));
+                }
+            }
+            k += 16;
+        }
+        while k < runs.len {
+            for (x, sums) in x.iter().zip(&mut *sums) {
+                // SAFETY: `k` is inside the run.
+                let x = i32::from(unsafe { *x.wrapping_add(k) });
+                for (w, sum) in w.iter().zip(sums) {
+                    // SAFETY: `k` is inside the run.
+                    let w = i32::from(unsafe { *w.wrapping_add(k) });
+                    *sum = sum.wrapping_add(x * w);
+                }
+            }
+            k += 1;
+        }
+    }
+    for (vectors, sums) in vectors.into_iter().zip(sums) {
+        add_totals(vectors, sums);
+    }
+}
+
+/// Sums of sixteen channels of a depthwise window.
+///
+/// # Safety
+///
+/// Sixteen elements have to be there at every tap.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn depthwise_16(taps: &Taps2d, x: *const i8, w: *const i8, sums: &mut [i32; 16]) {
+    let [low, high]: [*mut __m256i; 2] = {
+        let (low, high) = sums.split_at_mut(8);
+        [low.as_mut_ptr().cast(), high.as_mut_ptr().cast()]
+    };
+    // SAFETY: eight i32 begin there.
+    let mut a = unsafe { _mm256_loadu_si256(low) };
+    // SAFETY: eight i32 begin there.
+    let mut b = unsafe { _mm256_loadu_si256(high) };
+    for row in 0..taps.rows {
+        for column in 0..taps.columns {
+            let at = |[down, along]: [usize; 2]| row * down + column * along;
+            // SAFETY: the caller's.
+            let x = unsafe { load_16(x.wrapping_add(at(taps.x_stride))) };
+            // SAFETY: the caller's.
+            let w = unsafe { load_16(w.wrapping_add(at(taps.w_stride))) };
+            // A product of two int8 fits in 16 bits.
+            let product = _mm256_mullo_epi16(x, w);
+            let wide = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(product));
+            a = _mm256_add_epi32(a, wide);
+            let wide = _mm256_cvtepi16_epi32(_mm256_extracti128_si256::<1>(product));
+            b = _mm256_add_epi32(b, wide);
+        }
+    }
+    // SAFETY: eight i32 begin there.
+    unsafe { _mm256_storeu_si256(low, a) };
+    // SAFETY: eight i32 begin there.
+    unsafe { _mm256_storeu_si256(high, b) };
+}
+
+/// Whether all runs lie inside all of the slices.
+#[inline(always)]
+fn fit(runs: &Runs, x: &[&[i8]], w: &[&[i8]]) -> Option<bool> {
+    let shortest = |slices: &[&[i8]]| slices.iter().map(|s| s.len()).min();
+    Some(runs.fit(shortest(x)?, shortest(w)?))
+}
+
+impl Isa for Avx2 {
+    #[inline(always)]
+    fn dots<const P: usize>(
+        runs: &Runs,
+        x: [&[i8]; P],
+        w: [&[i8]; CHANNELS],
+        sums: &mut [[i32; CHANNELS]; P],
+    ) -> Option<()> {
+        if !fit(runs, &x, &w)? {
+            return None;
+        }
+        // SAFETY: `fit` has shown where the runs lie; the features are there, see `Avx2`.
+        unsafe { dots_avx2(runs, x.map(<[i8]>::as_ptr), w.map(<[i8]>::as_ptr), sums) };
+        Some(())
+    }
+
+    #[inline(always)]
+    fn depthwise(taps: &Taps2d, x: &[i8], w: &[i8], sums: &mut [i32]) -> Option<()> {
+        let mut start = 0;
+        let mut blocks = sums.chunks_exact_mut(16);
+        for sums in &mut blocks {
+            let (x, w) = (x.get(start..)?, w.get(start..)?);
+            if !taps.fit(16, x.len(), w.len()) {
+                return None;
+            }
+            // SAFETY: `fit` has shown where the taps lie; the features are there, see `Avx2`.
+            unsafe { depthwise_16(taps, x.as_ptr(), w.as_ptr(), sums.first_chunk_mut()?) };
+            start += 16;
+        }
+        let rest = blocks.into_remainder();
+        if rest.is_empty() {
+            return Some(());
+        }
+        Scalar::depthwise(taps, x.get(start..)?, w.get(start..)?, rest)
+    }
+}
+
+impl Isa for Avx512 {
+    #[inline(always)]
+    fn dots<const P: usize>(
+        runs: &Runs,
+        x: [&[i8]; P],
+        w: [&[i8]; CHANNELS],
+        sums: &mut [[i32; CHANNELS]; P],
+    ) -> Option<()> {
+        if !fit(runs, &x, &w)? {
+            return None;
+        }
+        // SAFETY: `fit` has shown where the runs lie; the features are there, see `Avx512`.
+        unsafe { dots_avx512(runs, x.map(<[i8]>::as_ptr), w.map(<[i8]>::as_ptr), sums) };
+        Some(())
+    }
+
+    #[inline(always)]
+    fn depthwise(taps: &Taps2d, x: &[i8], w: &[i8], sums: &mut [i32]) -> Option<()> {
+        Avx2::depthwise(taps, x, w, sums)
+    }
+}

@@ -1,0 +1,64 @@
+//! Rows of int8 weights, one for each output channel, under some pixels of input.
+
+use super::arch::{CHANNELS, Isa};
+use super::conv::CopyChecked;
+use crate::numerics::OutputStage;
+
+/// Pixels that are summed together: each weight that is read serves all of them.
+pub(crate) const PIXELS: usize = 2;
+
+/// The weights of the output channels of one group, and how their sums become outputs.
+#[derive(Clone, Copy)]
+pub(crate) struct Filters<'m> {
+    /// `[channels][len]`.
+    pub(crate) weights: &'m [i8],
+    /// Weights of one channel.
+    pub(crate) len: usize,
+    /// `[channels]`: where the sums start.
+    pub(crate) bias: &'m [i32],
+    /// `[channels]`.
+    pub(crate) multipliers: &'m [f32],
+    pub(crate) stage: OutputStage,
+}
+
+impl<'m> Filters<'m> {
+    /// Computes all channels of `P` pixels, whose outputs are in `y`. `sum` adds the products of
+    /// the channels whose weights it gets.
+    ///
+    /// [`CHANNELS`] of them are computed at a time. What is left over at the end is computed with
+    /// the last one again, and again.
+    #[inline(always)]
+    pub(crate) fn for_each_tile<I: Isa, const P: usize>(
+        &self,
+        mut y: [&mut [i8]; P],
+        mut sum: impl FnMut([&'m [i8]; CHANNELS], &mut [[i32; CHANNELS]; P]) -> Option<()>,
+    ) -> Option<()> {
+        let mut weights = self.weights;
+        let biases = self.bias.chunks(CHANNELS);
+        let multipliers = self.multipliers.chunks(CHANNELS);
+        for (bias, multipliers) in biases.zip(multipliers) {
+            let mut rows = [weights; CHANNELS];
+            for (row, _) in rows.iter_mut().zip(bias) {
+                (*row, weights) = weights.split_at_checked(self.len)?;
+            }
+            let last = *rows.get(bias.len().checked_sub(1)?)?;
+            for row in rows.get_mut(bias.len()..)? {
+                *row = last;
+            }
+            let mut starts = [0; CHANNELS];
+            starts
+                .get_mut(..bias.len())?
+                .copy_from_slice_checked(bias)?;
+            let mut sums = [starts; P];
+            sum(rows, &mut sums)?;
+            for (y, sums) in y.iter_mut().zip(&sums) {
+                let (outputs, rest) = core::mem::take(y).split_at_mut_checked(bias.len())?;
+                *y = rest;
+                for ((out, &sum), &multiplier) in outputs.iter_mut().zip(sums).zip(multipliers) {
+                    *out = self.stage.requantize(sum, multiplier);
+                }
+            }
+        }
+        Some(())
+    }
+}
