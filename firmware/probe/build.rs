@@ -26,28 +26,33 @@ fn each_operator() -> String {
     let mut roots = String::new();
     let mut arms = String::new();
     for (index, (_, name)) in niwaki::ops::TABLE.iter().enumerate() {
+        // As a program calls them: each for a record of its own, and its result is looked at. What
+        // one has read or found would else save the next a part of its code.
         let _ = write!(
             roots,
-            "/// Checks and runs {name}.\n\
+            "/// All that a load and a run ask of {name}.\n\
              #[allow(unsafe_code, reason = \"found by this name, which nothing else has\")]\n\
              #[unsafe(no_mangle)]\n\
              #[inline(never)]\n\
              #[allow(non_snake_case, reason = \"operators carry their own names\")]\n\
-             fn niwaki_operator_{name}(check: &Check<'_>, memory: &mut Memory<'_, '_>) -> bool {{\n\
+             fn niwaki_operator_{name}(input: usize, check: &Check<'_>, memory: &mut Memory<'_, '_>) {{\n\
                  niwaki::operator_set!(struct One: {name});\n\
-                 One::check(check).is_ok() && One::run(memory).is_ok()\n\
+                 let _ = black_box(One::check(black_box(check)));\n\
+                 black_box(One::steps(black_box(check)));\n\
+                 black_box(One::overlap(black_box(check), input));\n\
+                 let _ = black_box(One::run(memory));\n\
              }}\n\n"
         );
         let _ = writeln!(
             arms,
-            "        {index} => niwaki_operator_{name}(check, memory),"
+            "        {index} => niwaki_operator_{name}(input, check, memory),"
         );
     }
     format!(
         "{roots}\
          /// Calls the root of the operator with that index in the table.\n\
-         fn each(index: usize, check: &Check<'_>, memory: &mut Memory<'_, '_>) -> bool {{\n    \
-             match index {{\n{arms}        _ => false,\n    }}\n\
+         fn each(index: usize, input: usize, check: &Check<'_>, memory: &mut Memory<'_, '_>) {{\n    \
+             match index {{\n{arms}        _ => (),\n    }}\n\
          }}\n"
     )
 }

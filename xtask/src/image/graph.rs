@@ -106,8 +106,9 @@ impl Graph {
         sites
     }
 
-    /// Name and bytes of every function that is reached from `root`, itself included.
-    pub(super) fn reached(&self, root: Node) -> BTreeMap<String, u64> {
+    /// Address and bytes of every function that is reached from `root`, itself included. Not its
+    /// name, which all instances of a generic function share.
+    pub(super) fn reached(&self, root: Node) -> BTreeMap<u64, u64> {
         let mut seen = BTreeSet::from([root]);
         let mut open = VecDeque::from([root]);
         while let Some(node) = open.pop_front() {
@@ -118,9 +119,7 @@ impl Graph {
             }
         }
         let bytes = |node: &Node| match node {
-            Node::Function(address) => {
-                Some((self.name(*node), *self.sizes.get(address).unwrap_or(&0)))
-            }
+            Node::Function(address) => Some((*address, *self.sizes.get(address).unwrap_or(&0))),
             Node::Data(_) => None,
         };
         seen.iter().filter_map(bytes).collect()
@@ -195,6 +194,14 @@ mod tests {
     fn a_panic_behind_a_function_pointer_is_found() {
         let graph = graph(&[(ROOT, TABLE), (TABLE, LEAF), (LEAF, PANIC)]);
         assert_eq!(callers(&graph), ["niwaki::leaf"]);
+    }
+
+    #[test]
+    fn instances_of_one_name_count_each() {
+        let mut graph = graph(&[(ROOT, LEAF), (LEAF, Node::Function(0x500))]);
+        graph.add_function(0x500, "niwaki::leaf".to_owned(), 4);
+        let reached = BTreeMap::from([(0x100, 8), (0x200, 8), (0x500, 4)]);
+        assert_eq!(graph.reached(ROOT), reached);
     }
 
     #[test]

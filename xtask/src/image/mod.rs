@@ -82,8 +82,9 @@ impl Image {
         Ok(self.graph.panic_sites(node))
     }
 
-    /// Name and bytes of every function that is reached from the function `root`, itself included.
-    pub(crate) fn reached(&self, root: &str) -> Result<BTreeMap<String, u64>> {
+    /// Address and bytes of every function that is reached from the function `root`, itself
+    /// included.
+    pub(crate) fn reached(&self, root: &str) -> Result<BTreeMap<u64, u64>> {
         let node = self.graph.function_named(root);
         let node = node.with_context(|| format!("there is no function {root}"))?;
         Ok(self.graph.reached(node))
