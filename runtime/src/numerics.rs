@@ -70,6 +70,16 @@ impl OutputStage {
         (round_half_even(clamp_total(v, self.low, self.high)) + self.zero_point) as i8
     }
 
+    /// What [`Self::quantize`] gives for a value that has been rounded to this integer, half to even.
+    #[inline(always)]
+    pub fn saturate(&self, rounded: i32) -> i8 {
+        // Both bounds are integers of a few bits.
+        let [low, high] = [self.low as i32, self.high as i32];
+        let clamped = if rounded < low { low } else { rounded };
+        let clamped = if clamped > high { high } else { clamped };
+        (clamped + self.zero_point) as i8
+    }
+
     /// The rescale: `quantize(f32(acc) * multiplier)`.
     #[inline(always)]
     pub fn requantize(&self, acc: i32, multiplier: f32) -> i8 {
@@ -152,12 +162,20 @@ mod tests {
                     let v = step as f32 * 0.125;
                     let plain = (v.round_ties_even() as i32 + zero_point).clamp(low, high);
                     assert_eq!(i32::from(stage.quantize(v)), plain, "{v} {zero_point}");
+                    let rounded = v.round_ties_even() as i32;
+                    assert_eq!(
+                        i32::from(stage.saturate(rounded)),
+                        plain,
+                        "{v} {zero_point}"
+                    );
                 }
                 for v in [f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -f32::MAX] {
                     let plain = if v > 0.0 { high } else { low };
                     assert_eq!(i32::from(stage.quantize(v)), plain);
                 }
                 assert_eq!(i32::from(stage.quantize(f32::NAN)), low);
+                assert_eq!(i32::from(stage.saturate(i32::MIN)), low);
+                assert_eq!(i32::from(stage.saturate(i32::MAX)), high);
             }
         }
     }

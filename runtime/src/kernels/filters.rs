@@ -1,7 +1,6 @@
 //! Rows of int8 weights, one for each output channel, under some pixels of input.
 
 use super::arch::{CHANNELS, Isa};
-use super::conv::CopyChecked;
 use crate::numerics::OutputStage;
 
 /// Pixels that are summed together: each weight that is read serves all of them.
@@ -37,28 +36,48 @@ impl<'m> Filters<'m> {
         let biases = self.bias.chunks(CHANNELS);
         let multipliers = self.multipliers.chunks(CHANNELS);
         for (bias, multipliers) in biases.zip(multipliers) {
-            let mut rows = [weights; CHANNELS];
-            for (row, _) in rows.iter_mut().zip(bias) {
-                (*row, weights) = weights.split_at_checked(self.len)?;
+            let (rows, starts);
+            if let Some(four) = bias.first_chunk() {
+                let (a, rest) = weights.split_at_checked(self.len)?;
+                let (b, rest) = rest.split_at_checked(self.len)?;
+                let (c, rest) = rest.split_at_checked(self.len)?;
+                let (d, rest) = rest.split_at_checked(self.len)?;
+                (rows, starts, weights) = ([a, b, c, d], *four, rest);
+            } else {
+                (rows, starts, weights) = self.fewer(weights, bias)?;
             }
-            let last = *rows.get(bias.len().checked_sub(1)?)?;
-            for row in rows.get_mut(bias.len()..)? {
-                *row = last;
-            }
-            let mut starts = [0; CHANNELS];
-            starts
-                .get_mut(..bias.len())?
-                .copy_from_slice_checked(bias)?;
             let mut sums = [starts; P];
             sum(rows, &mut sums)?;
             for (y, sums) in y.iter_mut().zip(&sums) {
                 let (outputs, rest) = core::mem::take(y).split_at_mut_checked(bias.len())?;
                 *y = rest;
                 for ((out, &sum), &multiplier) in outputs.iter_mut().zip(sums).zip(multipliers) {
-                    *out = self.stage.requantize(sum, multiplier);
+                    *out = I::requantize(&self.stage, sum, multiplier);
                 }
             }
         }
         Some(())
+    }
+
+    /// The rows and biases of less than [`CHANNELS`] channels, the last one's repeated, and the
+    /// weights behind them.
+    #[inline(never)]
+    #[allow(clippy::type_complexity, reason = "used once")]
+    fn fewer(
+        &self,
+        mut weights: &'m [i8],
+        bias: &[i32],
+    ) -> Option<([&'m [i8]; CHANNELS], [i32; CHANNELS], &'m [i8])> {
+        let mut rows = [weights; CHANNELS];
+        let mut starts = [0; CHANNELS];
+        for ((row, start), &bias) in rows.iter_mut().zip(&mut starts).zip(bias) {
+            (*row, weights) = weights.split_at_checked(self.len)?;
+            *start = bias;
+        }
+        let last = *rows.get(bias.len().checked_sub(1)?)?;
+        for row in rows.get_mut(bias.len()..)? {
+            *row = last;
+        }
+        Some((rows, starts, weights))
     }
 }

@@ -91,8 +91,8 @@ impl Steps {
         }
     }
 
-    /// Number of steps.
-    fn count(&self) -> u32 {
+    /// Number of steps: of output rows.
+    pub fn count(&self) -> u32 {
         self.batch * self.out_h
     }
 

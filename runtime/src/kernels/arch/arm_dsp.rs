@@ -6,10 +6,14 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(target_abi = "eabihf")]
+use core::arch::asm;
 use core::arch::naked_asm;
 
 use super::scalar::Scalar;
 use super::{CHANNELS, Isa, Runs, Taps2d};
+#[cfg(target_abi = "eabihf")]
+use crate::numerics::OutputStage;
 
 /// SMLAD and its relatives.
 pub(crate) struct ArmDsp;
@@ -391,5 +395,24 @@ impl Isa for ArmDsp {
             return Some(());
         }
         Scalar::depthwise(taps, x.get(start..)?, w.get(start..)?, rest)
+    }
+
+    /// With an FPU, whose conversion rounds and saturates by itself.
+    #[cfg(target_abi = "eabihf")]
+    #[inline(always)]
+    fn requantize(stage: &OutputStage, sum: i32, multiplier: f32) -> i8 {
+        let scaled = sum as f32 * multiplier;
+        let rounded: f32;
+        // SAFETY: it reads one register and writes another. The rounding is the FPU's, which is to
+        // nearest, half to even, as in every product and sum here. The product is not NaN.
+        unsafe {
+            asm!(
+                "vcvtr.s32.f32 {rounded}, {scaled}",
+                rounded = lateout(sreg) rounded,
+                scaled = in(sreg) scaled,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+        }
+        stage.saturate(rounded.to_bits().cast_signed())
     }
 }

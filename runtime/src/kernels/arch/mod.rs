@@ -12,6 +12,8 @@ mod wasm_simd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use crate::numerics::OutputStage;
+
 /// Output channels that are summed together.
 pub(crate) const CHANNELS: usize = 4;
 
@@ -110,6 +112,12 @@ pub(crate) trait Isa {
     /// Adds to `sums[c]` the products of input and weights at channel `c` of every tap. `None` when
     /// a tap leaves its slice.
     fn depthwise(taps: &Taps2d, x: &[i8], w: &[i8], sums: &mut [i32]) -> Option<()>;
+
+    /// [`OutputStage::requantize`], for multipliers that are finite, as the check at load wants them.
+    #[inline(always)]
+    fn requantize(stage: &OutputStage, sum: i32, multiplier: f32) -> i8 {
+        stage.requantize(sum, multiplier)
+    }
 }
 
 /// Work that is generic over the instruction set.

@@ -15,7 +15,7 @@ mod tests;
 
 use anyhow::{Result, bail};
 use niwaki::artifact::{Operators, Record as _, Tensors};
-use niwaki::ops::{Check, Overlap, Steps};
+use niwaki::ops::{Check, FullyConnectedI8, Overlap, Registered as _, Steps};
 use niwaki::{All, OperatorSet as _};
 use serde::Serialize;
 
@@ -24,6 +24,9 @@ use schedule::{Group, Rows};
 
 /// Alignment of every tensor in the arena.
 const ALIGNMENT: usize = 4;
+
+/// The part of an arena that may be given for speed: one in so many.
+const ROOM: usize = 32;
 
 /// Where every tensor lies, and how large the arena is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +90,8 @@ struct Step {
     inputs: Vec<(usize, Option<Overlap>)>,
     /// How its rows follow from those of its inputs, if it can be run in strips.
     steps: Option<Steps>,
+    /// Bytes of an output row, where the kernel is faster with several rows at a time.
+    faster_row: u32,
 }
 
 impl Problem {
@@ -106,13 +111,21 @@ impl Problem {
                 .flat_map(|w| w.to_le_bytes())
                 .collect();
             let raw = Operators::new(&bytes).next();
+            let is_product = raw
+                .as_ref()
+                .is_some_and(|raw| raw.header.code == FullyConnectedI8::CODE);
             let check = raw.map(|raw| Check::new(&builder.data, Tensors::new(&records), raw));
             let overlap = |i: usize| All::overlap(check.as_ref()?, i);
             let mut step = Step {
                 output: operator.output,
                 inputs: Vec::new(),
                 steps: check.as_ref().and_then(All::steps),
+                faster_row: 0,
             };
+            if let Some(steps) = step.steps.filter(|_| is_product) {
+                let bytes = builder.tensors[operator.output].byte_len();
+                step.faster_row = (bytes / steps.count().max(1) as usize) as u32;
+            }
             for (i, &input) in operator.inputs.iter().enumerate() {
                 if builder.tensors[input].data.is_some() {
                     continue;
@@ -154,6 +167,23 @@ impl Problem {
             inputs: dynamic(inputs),
             outputs: dynamic(outputs),
         }
+    }
+
+    /// The same, with so many rows more between an output and the input that it may lie over, where
+    /// that lets a kernel compute several rows at a time.
+    fn with_room(&self, rows: u32) -> Self {
+        let mut problem = self.clone();
+        for step in &mut problem.operators {
+            for overlap in step
+                .inputs
+                .iter_mut()
+                .filter_map(|(_, overlap)| overlap.as_mut())
+            {
+                overlap.before += rows * step.faster_row;
+                overlap.behind += rows * step.faster_row;
+            }
+        }
+        problem
     }
 
     /// The same with these operators run in strips; groups that they share operators with are no
@@ -205,8 +235,31 @@ fn saving(input: usize, output: usize, overlap: Overlap) -> usize {
 ///
 /// When so many tensors are needed at once that their places cannot be looked for.
 pub fn plan(builder: &mut Builder, inputs: &[usize], outputs: &[usize]) -> Result<Plan> {
-    let problem = ordered(builder, inputs, outputs)?;
-    Ok(place::place(&problem, &lifetimes::Conflicts::of(&problem)))
+    Ok(fastest(&ordered(builder, inputs, outputs)?))
+}
+
+/// The smallest plan, or one that takes little more and is faster.
+///
+/// A product that lies over its input, one row apart, is computed one row at a time; with more room
+/// it is computed by pairs.
+fn fastest(problem: &Problem) -> Plan {
+    let place = |problem: &Problem| place::place(problem, &lifetimes::Conflicts::of(problem));
+    let tight = place(problem);
+    if problem.operators.iter().all(|step| step.faster_row == 0) {
+        return tight;
+    }
+    let limit = tight.arena_bytes + tight.arena_bytes / ROOM;
+    let wide = [7, 3, 1]
+        .into_iter()
+        .map(|rows| place(&problem.with_room(rows)));
+    let mut good = wide.filter(|plan| plan.arena_bytes <= limit);
+    match good.next() {
+        Some(plan) => Plan {
+            lower_bound: tight.lower_bound,
+            ..plan
+        },
+        None => tight,
+    }
 }
 
 /// Plans an arena of at most `ram` bytes: where [`plan`] takes more, groups of operators are run in
@@ -226,6 +279,10 @@ pub fn plan_within(
         let output = builder.operators[operator].output;
         builder.tensors[output].name.clone()
     };
+    let plan = fastest(&problem);
+    if plan.arena_bytes <= ram {
+        return Ok(plan);
+    }
     let (problem, plan) = fit::fit(&problem, ram, &name)?;
     run_in_strips(builder, &problem);
     Ok(plan)
