@@ -45,6 +45,8 @@ pub fn clamp_f32(v: f32, low: f32, high: f32) -> f32 {
 pub struct OutputStage {
     low: f32,
     high: f32,
+    /// The same two as integers.
+    bounds: [i32; 2],
     zero_point: i32,
 }
 
@@ -60,6 +62,7 @@ impl OutputStage {
         valid.then(|| Self {
             low: (low - zero_point) as f32,
             high: (high - zero_point) as f32,
+            bounds: [low - zero_point, high - zero_point],
             zero_point,
         })
     }
@@ -73,8 +76,7 @@ impl OutputStage {
     /// What [`Self::quantize`] gives for a value that has been rounded to this integer, half to even.
     #[inline(always)]
     pub fn saturate(&self, rounded: i32) -> i8 {
-        // Both bounds are integers of a few bits.
-        let [low, high] = [self.low as i32, self.high as i32];
+        let [low, high] = self.bounds;
         let clamped = if rounded < low { low } else { rounded };
         let clamped = if clamped > high { high } else { clamped };
         (clamped + self.zero_point) as i8

@@ -45,6 +45,8 @@ impl Job for DepthwiseJob<'_> {
     fn on<I: Isa>(self) -> Option<()> {
         let Self { kernel, band, x, y } = self;
         let channels = kernel.channels as usize;
+        // A copy, which stays in registers: the outputs that are written cannot be in it.
+        let stage = kernel.stage;
         let mut pixels = y.chunks_exact_mut(channels.max(1));
         kernel.window.for_each_pixel(band, |pixel| {
             let mut start = 0;
@@ -59,7 +61,7 @@ impl Job for DepthwiseJob<'_> {
                 kernel.add_products::<I>(&pixel, x, start, block)?;
                 let multipliers = kernel.multipliers.get(start..end)?;
                 for ((out, &sum), &multiplier) in outputs.iter_mut().zip(&*block).zip(multipliers) {
-                    *out = I::requantize(&kernel.stage, sum, multiplier);
+                    *out = I::requantize(&stage, sum, multiplier);
                 }
                 start = end;
             }

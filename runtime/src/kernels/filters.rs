@@ -32,6 +32,8 @@ impl<'m> Filters<'m> {
         mut y: [&mut [i8]; P],
         mut sum: impl FnMut([&'m [i8]; CHANNELS], &mut [[i32; CHANNELS]; P]) -> Option<()>,
     ) -> Option<()> {
+        // A copy, which stays in registers: the outputs that are written cannot be in it.
+        let stage = self.stage;
         let mut weights = self.weights;
         let biases = self.bias.chunks(CHANNELS);
         let multipliers = self.multipliers.chunks(CHANNELS);
@@ -52,7 +54,7 @@ impl<'m> Filters<'m> {
                 let (outputs, rest) = core::mem::take(y).split_at_mut_checked(bias.len())?;
                 *y = rest;
                 for ((out, &sum), &multiplier) in outputs.iter_mut().zip(sums).zip(multipliers) {
-                    *out = I::requantize(&self.stage, sum, multiplier);
+                    *out = I::requantize(&stage, sum, multiplier);
                 }
             }
         }

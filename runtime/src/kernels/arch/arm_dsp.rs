@@ -401,18 +401,26 @@ impl Isa for ArmDsp {
     #[cfg(target_abi = "eabihf")]
     #[inline(always)]
     fn requantize(stage: &OutputStage, sum: i32, multiplier: f32) -> i8 {
-        let scaled = sum as f32 * multiplier;
-        let rounded: f32;
-        // SAFETY: it reads one register and writes another. The rounding is the FPU's, which is to
-        // nearest, half to even, as in every product and sum here. The product is not NaN.
+        let rounded: i32;
+        // SAFETY: it reads two registers and writes three. The rounding is the FPU's, to nearest,
+        // half to even, as in every product and sum here. The product is not NaN. All of it is
+        // written out because operands cannot be FPU registers: the compiler has no stable name
+        // for the feature that it wants for them.
         unsafe {
             asm!(
-                "vcvtr.s32.f32 {rounded}, {scaled}",
-                rounded = lateout(sreg) rounded,
-                scaled = in(sreg) scaled,
+                "vmov s14, s15, {sum}, {multiplier}",
+                "vcvt.f32.s32 s14, s14",
+                "vmul.f32 s14, s14, s15",
+                "vcvtr.s32.f32 s14, s14",
+                "vmov {rounded}, s14",
+                sum = in(reg) sum,
+                multiplier = in(reg) multiplier.to_bits(),
+                rounded = lateout(reg) rounded,
+                out("s14") _,
+                out("s15") _,
                 options(pure, nomem, nostack, preserves_flags),
             );
         }
-        stage.saturate(rounded.to_bits().cast_signed())
+        stage.saturate(rounded)
     }
 }
