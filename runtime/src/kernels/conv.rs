@@ -28,36 +28,44 @@ pub(crate) struct ConvI8<'m> {
 /// layers, whose rows are shorter than what it costs to begin a run.
 const GATHERED: usize = 64;
 
-/// Bytes that stand in for padding, or a window that is brought together, for each pixel.
-type Scratch = [[i8; GATHERED]; PIXELS];
+/// Zero points that stand in for padding, at most so many at a time.
+const PADDING: usize = 32;
 
 impl ConvI8<'_> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
     ///
     /// The bias holds the zero point's share of every weight, so the loops multiply plain input
     /// bytes; a weight that meets padding, where the real input is 0, counts a zero point.
-    #[inline(never)]
     pub(crate) fn run(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
+        if self.filter_len() <= GATHERED {
+            self.run_as::<true>(band, x, y)
+        } else {
+            self.run_as::<false>(band, x, y)
+        }
+    }
+
+    /// Two functions, so that what one needs is not on the stack of the other.
+    #[inline(never)]
+    fn run_as<const GATHER: bool>(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
         let kernel = self;
-        arch::run(ConvJob { kernel, band, x, y })
+        arch::run(ConvJob::<GATHER> { kernel, band, x, y })
     }
 }
 
-/// One run of a convolution.
-struct ConvJob<'j> {
+/// One run of a convolution, whose windows are brought together or read where they are.
+struct ConvJob<'j, const GATHER: bool> {
     kernel: &'j ConvI8<'j>,
     band: &'j Band,
     x: &'j [i8],
     y: &'j mut [i8],
 }
 
-impl Job for ConvJob<'_> {
+impl<const GATHER: bool> Job for ConvJob<'_, GATHER> {
     #[inline(always)]
     fn on<I: Isa>(self) -> Option<()> {
         let Self { kernel, band, x, y } = self;
         let window = kernel.window;
         let out_c = kernel.group_out as usize * kernel.groups as usize;
-        let mut scratch = [[kernel.input_zero_point as i8; GATHERED]; PIXELS];
         let mut lines = y.chunks_exact_mut((out_c * window.out_w as usize).max(1));
         window.for_each_row(band, |row| {
             let mut ox = 0;
@@ -65,12 +73,12 @@ impl Job for ConvJob<'_> {
                 let (first, second) = outputs.split_at_mut_checked(out_c)?;
                 let pixels = [row.pixel(window, ox), row.pixel(window, ox + 1)];
                 // Two at a time, unless they meet the padding in different ways.
-                if !second.is_empty() && (kernel.is_gathered() || window.are_full(&pixels)) {
-                    kernel.pixels::<I, PIXELS>(pixels, x, [first, second], &mut scratch)?;
+                if !second.is_empty() && (GATHER || window.are_full(&pixels)) {
+                    kernel.pixels::<I, PIXELS, GATHER>(pixels, x, [first, second])?;
                 } else {
                     for (pixel, y) in pixels.into_iter().zip([first, second]) {
                         if !y.is_empty() {
-                            kernel.pixels::<I, 1>([pixel], x, [y], &mut scratch)?;
+                            kernel.pixels::<I, 1, GATHER>([pixel], x, [y])?;
                         }
                     }
                 }
@@ -88,11 +96,6 @@ impl ConvI8<'_> {
         (self.window.kernel_h * self.window.kernel_w * self.group_in) as usize
     }
 
-    #[inline(always)]
-    fn is_gathered(&self) -> bool {
-        self.filter_len() <= GATHERED
-    }
-
     /// Whether input bytes of neighbouring kernel columns are neighbours.
     #[inline(always)]
     fn is_dense(&self) -> bool {
@@ -101,12 +104,11 @@ impl ConvI8<'_> {
 
     /// All channels of `P` pixels, which meet the padding alike unless the window is gathered.
     #[inline(always)]
-    fn pixels<I: Isa, const P: usize>(
+    fn pixels<I: Isa, const P: usize, const GATHER: bool>(
         &self,
         pixels: [Pixel; P],
         x: &[i8],
         mut y: [&mut [i8]; P],
-        scratch: &mut Scratch,
     ) -> Option<()> {
         let [group_out, len] = [self.group_out as usize, self.filter_len()];
         for group in 0..self.groups as usize {
@@ -122,21 +124,18 @@ impl ConvI8<'_> {
             for (outputs, y) in outputs.iter_mut().zip(&mut y) {
                 (*outputs, *y) = core::mem::take(y).split_at_mut_checked(group_out)?;
             }
-            if self.is_gathered() {
-                for (pixel, to) in pixels.iter().zip(&mut *scratch) {
+            if GATHER {
+                let mut scratch = [[0; GATHERED]; P];
+                for (pixel, to) in pixels.iter().zip(&mut scratch) {
                     self.gather(pixel, group, x, to.get_mut(..len)?)?;
                 }
-                let mut windows = [[].as_slice(); P];
-                for (window, from) in windows.iter_mut().zip(&*scratch) {
-                    *window = from;
-                }
+                let windows = scratch.each_ref().map(<[i8; GATHERED]>::as_slice);
                 let runs = Runs::one(len);
                 filters
                     .for_each_tile::<I, P>(outputs, |w, sums| I::dots(&runs, windows, w, sums))?;
             } else {
-                let padding = scratch.first()?;
                 filters.for_each_tile::<I, P>(outputs, |w, sums| {
-                    self.add_products::<I, P>(&pixels, group, x, w, padding, sums)
+                    self.add_products::<I, P>(&pixels, group, x, w, sums)
                 })?;
             }
         }
@@ -176,7 +175,6 @@ impl ConvI8<'_> {
         group: usize,
         x: &[i8],
         w: [&[i8]; CHANNELS],
-        padding: &[i8; GATHERED],
         sums: &mut [[i32; CHANNELS]; P],
     ) -> Option<()> {
         let group_in = self.group_in as usize;
@@ -216,12 +214,13 @@ impl ConvI8<'_> {
             return Some(());
         }
         // The padding: whole rows above and below, the ends of rows on the left and right.
+        let padding = [self.input_zero_point as i8; PADDING];
         let mut pad = |start: usize, len: usize, rows: u32| -> Option<()> {
             let mut done = 0;
             while rows > 0 && done < len {
                 let runs = Runs {
                     rows: rows as usize,
-                    len: (len - done).min(GATHERED),
+                    len: (len - done).min(PADDING),
                     x_stride: 0,
                     w_stride: row_len,
                 };
