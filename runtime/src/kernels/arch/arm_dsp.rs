@@ -1,4 +1,4 @@
-//! Cortex-M with the DSP extension (M4, M7, M33): two 16-bit products in one instruction.
+//! Cortex-M with the DSP extension (M4, M7): two 16-bit products in one instruction.
 //!
 //! A word of four int8 is widened by two SXTB16 into its even and its odd elements, as two halves
 //! each; SMLAD adds both products. Input and weights are taken apart alike, so their order never

@@ -283,3 +283,78 @@ impl Isa for Avx512 {
         Avx2::depthwise(taps, x, w, sums)
     }
 }
+
+#[cfg(all(test, feature = "digests"))]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    extern crate std;
+    use std::vec::Vec;
+
+    /// Sums of some drawn runs and taps: what an instruction set gives for a seed.
+    struct Draw<'s>(u32, &'s mut Vec<i32>);
+
+    impl Job for Draw<'_> {
+        #[inline(always)]
+        fn on<I: Isa>(self) -> Option<()> {
+            let mut random = crate::Xorshift32::new(self.0);
+            let mut below = |end: usize| random.next_u32() as usize % end;
+            let extreme = below(2) == 0;
+            let mut bytes = |len: usize| -> Vec<i8> {
+                let draw = |_| match extreme {
+                    true => [-128, 127][below(2)],
+                    false => below(256) as u8 as i8,
+                };
+                (0..len).map(draw).collect()
+            };
+            let (x, w) = (bytes(2048), bytes(2048));
+            let runs = Runs {
+                rows: below(4),
+                len: below(150),
+                x_stride: below(200),
+                w_stride: below(200),
+            };
+            let [x, w] = [x.as_slice(), w.as_slice()];
+            let rows = [0; CHANNELS].map(|_| &w[below(900)..]);
+            let mut two = [[7; CHANNELS]; 2];
+            I::dots(&runs, [&x[below(900)..], &x[below(900)..]], rows, &mut two)?;
+            let mut one = [[-7; CHANNELS]];
+            I::dots(&runs, [&x[below(900)..]], rows, &mut one)?;
+            self.1.extend(two.iter().chain(&one).flatten());
+            let taps = Taps2d {
+                rows: below(6),
+                columns: below(6),
+                x_stride: [below(100), below(60)],
+                w_stride: [below(100), below(60)],
+            };
+            let mut sums = std::vec![3; below(17)];
+            I::depthwise(&taps, &x[below(900)..], &w[below(900)..], &mut sums)?;
+            self.1.extend(sums);
+            // What leaves its slice is refused.
+            let short = [&x[2048..]];
+            let some = Runs {
+                rows: 1,
+                len: 1,
+                ..runs
+            };
+            assert!(I::dots(&some, short, rows, &mut one).is_none());
+            Some(())
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_scalar_sums() {
+        // A machine without one of them would test nothing.
+        assert!(avx2::get(), "this test needs a machine with AVX2");
+        for seed in 1..10_000 {
+            let [mut scalar, mut with_avx2, mut best] = [(); 3].map(|()| Vec::new());
+            Draw(seed, &mut scalar).on::<Scalar>().unwrap();
+            // SAFETY: the feature is there.
+            unsafe { on_avx2(Draw(seed, &mut with_avx2)) }.unwrap();
+            run(Draw(seed, &mut best)).unwrap();
+            assert_eq!(scalar, with_avx2, "AVX2, seed {seed}");
+            assert_eq!(scalar, best, "the best, seed {seed}");
+        }
+    }
+}
