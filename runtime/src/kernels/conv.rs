@@ -1,8 +1,10 @@
 //! Convolution with any window and any number of groups.
 
+use core::ops::Range;
+
 use super::arch::{self, CHANNELS, Isa, Job, Runs};
 use super::filters::{Filters, PIXELS};
-use super::window::Pixel;
+use super::window::{Pixel, Taps};
 use super::{Band, Window};
 use crate::numerics::{OutputStage, clamp_f32};
 
@@ -96,10 +98,17 @@ impl ConvI8<'_> {
         (self.window.kernel_h * self.window.kernel_w * self.group_in) as usize
     }
 
-    /// Whether input bytes of neighbouring kernel columns are neighbours.
+    /// The kernel columns at which a run of input bytes begins, and how long each run is: one run
+    /// where the bytes of neighbouring columns are neighbours, otherwise one for each column.
     #[inline(always)]
-    fn is_dense(&self) -> bool {
-        self.groups == 1 && self.window.dilation_w == 1
+    fn column_runs(&self, columns: Taps) -> (Range<u32>, usize) {
+        let count = columns.count();
+        let [runs, width] = match self.groups == 1 && self.window.dilation_w == 1 {
+            true => [count.min(1), count],
+            false => [count, 1],
+        };
+        let len = (width * self.group_in) as usize;
+        (columns.first..columns.first + runs, len)
     }
 
     /// All channels of `P` pixels, which meet the padding alike unless the window is gathered.
@@ -149,13 +158,9 @@ impl ConvI8<'_> {
         let in_c = group_in * self.groups as usize;
         to.fill(self.input_zero_point as i8);
         let columns = pixel.columns;
-        let [taps, width] = match self.is_dense() {
-            true => [columns.count().min(1), columns.count()],
-            false => [columns.count(), 1],
-        };
-        let width = width as usize * group_in;
+        let (starts, width) = self.column_runs(columns);
         for ky in pixel.rows.first..pixel.rows.end {
-            for kx in columns.first..columns.first + taps {
+            for kx in starts.clone() {
                 let from = pixel.input_index(ky, kx) * in_c + group * group_in;
                 let at = (ky * self.window.kernel_w + kx) as usize * group_in;
                 let to = to.get_mut(at..at + width)?.iter_mut();
@@ -190,17 +195,14 @@ impl ConvI8<'_> {
         };
         let first_row = rows.first as usize * row_len;
         if rows.count() > 0 {
-            let [steps, width] = match self.is_dense() {
-                true => [columns.count().min(1), columns.count()],
-                false => [columns.count(), 1],
-            };
+            let (starts, len) = self.column_runs(columns);
             let runs = Runs {
                 rows: rows.count() as usize,
-                len: width as usize * group_in,
+                len,
                 x_stride: (self.window.in_w * self.window.dilation_h) as usize * in_c,
                 w_stride: row_len,
             };
-            for kx in columns.first..columns.first + steps {
+            for kx in starts {
                 let mut inputs = [x; P];
                 for (input, pixel) in inputs.iter_mut().zip(pixels) {
                     let start = pixel.input_index(rows.first, kx) * in_c + group * group_in;

@@ -329,8 +329,7 @@ impl Isa for ArmDsp {
         if runs.rows == 0 || runs.len == 0 {
             return Some(());
         }
-        let shortest = |slices: &[&[i8]]| slices.iter().map(|s| s.len()).min();
-        if !runs.fit(shortest(&x)?, shortest(&w)?) {
+        if !runs.fit(&x, &w) {
             return None;
         }
         let [w0, w1, w2, w3] = w.map(<[i8]>::as_ptr);

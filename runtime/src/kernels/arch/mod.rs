@@ -1,7 +1,7 @@
 //! Sums of products on each instruction set, and all of the project's unsafe code.
 //!
 //! An instruction set is one file here and one arm of [`run`]. It knows no operator: kernels are
-//! generic over [`Isa`], and every `Isa` gives the bits of [`Scalar`], because sums of int8
+//! generic over [`Isa`], and every `Isa` gives the bits of [`scalar::Scalar`], because sums of int8
 //! products in i32 that wrap have the same value in any order.
 
 #[cfg(niwaki_arm_dsp)]
@@ -53,11 +53,16 @@ impl Runs {
         }
     }
 
-    /// Whether all runs lie inside slices of these lengths. What the unsafe kernels rely on.
+    /// Whether all runs lie inside all of these slices. What the unsafe kernels rely on.
     #[inline(always)]
-    fn fit(&self, x: usize, w: usize) -> bool {
-        self.reach(self.x_stride).is_some_and(|reach| reach <= x)
-            && self.reach(self.w_stride).is_some_and(|reach| reach <= w)
+    fn fit(&self, x: &[&[i8]], w: &[&[i8]]) -> bool {
+        let inside = |stride: usize, slices: &[&[i8]]| {
+            let shortest = slices.iter().map(|slice| slice.len()).min();
+            self.reach(stride)
+                .zip(shortest)
+                .is_some_and(|(reach, shortest)| reach <= shortest)
+        };
+        inside(self.x_stride, x) && inside(self.w_stride, w)
     }
 }
 

@@ -218,13 +218,6 @@ unsafe fn depthwise_16(taps: &Taps2d, x: *const i8, w: *const i8, sums: &mut [i3
     unsafe { _mm256_storeu_si256(high, b) };
 }
 
-/// Whether all runs lie inside all of the slices.
-#[inline(always)]
-fn fit(runs: &Runs, x: &[&[i8]], w: &[&[i8]]) -> Option<bool> {
-    let shortest = |slices: &[&[i8]]| slices.iter().map(|s| s.len()).min();
-    Some(runs.fit(shortest(x)?, shortest(w)?))
-}
-
 impl Isa for Avx2 {
     #[inline(always)]
     fn dots<const P: usize>(
@@ -233,7 +226,7 @@ impl Isa for Avx2 {
         w: [&[i8]; CHANNELS],
         sums: &mut [[i32; CHANNELS]; P],
     ) -> Option<()> {
-        if !fit(runs, &x, &w)? {
+        if !runs.fit(&x, &w) {
             return None;
         }
         // SAFETY: `fit` has shown where the runs lie; the features are there, see `Avx2`.
@@ -270,7 +263,7 @@ impl Isa for Avx512 {
         w: [&[i8]; CHANNELS],
         sums: &mut [[i32; CHANNELS]; P],
     ) -> Option<()> {
-        if !fit(runs, &x, &w)? {
+        if !runs.fit(&x, &w) {
             return None;
         }
         // SAFETY: `fit` has shown where the runs lie; the features are there, see `Avx512`.
