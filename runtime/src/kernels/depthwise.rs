@@ -7,7 +7,7 @@ use super::{Band, Window};
 use crate::numerics::{OutputStage, clamp_f32};
 
 /// How many channels are summed at a time; their accumulators live on the stack.
-const BLOCK: usize = 16;
+const BLOCK: usize = 64;
 
 /// An int8 depthwise convolution.
 pub(crate) struct DepthwiseI8<'m> {
@@ -45,8 +45,6 @@ impl Job for DepthwiseJob<'_> {
     fn on<I: Isa>(self) -> Option<()> {
         let Self { kernel, band, x, y } = self;
         let channels = kernel.channels as usize;
-        // A copy, which stays in registers: the outputs that are written cannot be in it.
-        let stage = kernel.stage;
         let mut pixels = y.chunks_exact_mut(channels.max(1));
         kernel.window.for_each_pixel(band, |pixel| {
             let mut start = 0;
@@ -60,9 +58,7 @@ impl Job for DepthwiseJob<'_> {
                 }
                 kernel.add_products::<I>(&pixel, x, start, block)?;
                 let multipliers = kernel.multipliers.get(start..end)?;
-                for ((out, &sum), &multiplier) in outputs.iter_mut().zip(&*block).zip(multipliers) {
-                    *out = I::requantize(&stage, sum, multiplier);
-                }
+                I::requantize(&kernel.stage, block, multipliers, outputs)?;
                 start = end;
             }
             Some(())

@@ -1,8 +1,10 @@
 //! Matrix product with constant weights: dense layers and 1x1 convolutions.
 
-use super::arch::{self, Isa, Job, Runs};
+use core::ops::Range;
+
+use super::arch::{self, Isa, Job, Windows};
 use super::conv::CopyChecked;
-use super::filters::{Filters, PIXELS};
+use super::filters::Filters;
 use crate::numerics::{OutputStage, clamp_f32};
 
 /// An int8 product.
@@ -46,18 +48,17 @@ impl Job for ProductJob<'_> {
             multipliers: self.kernel.multipliers,
             stage: self.kernel.stage,
         };
-        let runs = Runs::one(depth);
-        let rows = self.x.chunks((PIXELS * depth).max(1));
-        for (x, y) in rows.zip(self.y.chunks_mut((PIXELS * outputs).max(1))) {
-            let (x0, x1) = x.split_at_checked(depth)?;
-            let (y0, y1) = y.split_at_mut_checked(outputs)?;
-            if y1.is_empty() {
-                filters.for_each_tile::<I, 1>([y0], |w, sums| I::dots(&runs, [x0], w, sums))?;
-            } else {
-                filters.for_each_tile::<I, PIXELS>([y0, y1], |w, sums| {
-                    I::dots(&runs, [x0, x1], w, sums)
-                })?;
-            }
+        let mut windows = Windows::new();
+        let rows = self.x.chunks((I::PIXELS * depth).max(1));
+        for (x, y) in rows.zip(self.y.chunks_mut((I::PIXELS * outputs).max(1))) {
+            let count = x.len().checked_div(depth)?;
+            let place = |windows: &mut Windows, piece: Range<usize>| {
+                for (index, x) in x.chunks_exact(depth.max(1)).enumerate() {
+                    I::place(windows, count, index, 0, x.get(piece.clone())?)?;
+                }
+                Some(())
+            };
+            filters.run::<I>(&mut windows, count, place, y, outputs)?;
         }
         Some(())
     }

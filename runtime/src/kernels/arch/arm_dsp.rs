@@ -2,264 +2,259 @@
 //!
 //! A word of four int8 is widened by two SXTB16 into its even and its odd elements, as two halves
 //! each; SMLAD adds both products. Input and weights are taken apart alike, so their order never
-//! matters. Words may lie at any address: LDR takes that on these machines.
+//! matters. Windows are widened once and kept so: four elements of every pixel, in two words each,
+//! then the next four. Words of int8 may lie at any address: LDR takes that on these machines.
 
 #![allow(unsafe_code)]
 
-#[cfg(target_abi = "eabihf")]
-use core::arch::asm;
-use core::arch::naked_asm;
+use core::arch::{asm, naked_asm};
+use core::ops::Range;
 
 use super::scalar::Scalar;
-use super::{CHANNELS, Isa, Runs, Taps2d};
+use super::{Filters, Isa, SUMS, Taps2d, Windows};
 #[cfg(target_abi = "eabihf")]
 use crate::numerics::OutputStage;
 
 /// SMLAD and its relatives.
 pub(crate) struct ArmDsp;
 
-/// What [`dots_2x2`] and [`dots_1x4`] read and write. The order is the one that they load in.
+/// What [`products_2x2`] and [`products_1x4`] read and write.
 #[repr(C)]
-struct Tile {
-    /// Where the rows of input and of weights begin: 2 and 2, or 1 and 4.
-    rows: [*const i8; 5],
-    sums: [i32; CHANNELS],
-    /// Bytes of a run that are multiples of 16, the rest in multiples of 4, and what is left.
-    lens: [usize; 3],
-    /// From the end of a run to the next run's beginning, of input and of weights.
-    skips: [usize; 2],
-    count: usize,
+struct Tiles {
+    /// Widened windows.
+    x: *const u32,
+    /// Where the weights of the channels of the first tile begin: of two, or of four.
+    w: [*const i8; 4],
+    sums: *mut i32,
+    /// The end of the sums of the first pixel.
+    end: *mut i32,
+    /// Bytes of windows in steps of 16 elements.
+    sixteens: usize,
+    /// Bytes of windows in the steps of four that are left, and bits of a word of weights that
+    /// belong to none of the last elements; in one number to ask after both at once.
+    rest: u16,
+    unused: u16,
+    /// From the end of a channel's weights to those of the channel that takes its place.
+    skip: usize,
 }
 
-impl Tile {
-    #[inline(always)]
-    fn new(runs: &Runs, rows: [*const i8; 5], sums: [i32; CHANNELS]) -> Self {
-        Self {
-            rows,
-            sums,
-            lens: [runs.len & !15, runs.len & 12, runs.len & 3],
-            skips: [
-                runs.x_stride.wrapping_sub(runs.len),
-                runs.w_stride.wrapping_sub(runs.len),
-            ],
-            count: runs.rows,
-        }
-    }
-}
-
-/// Sums of two pixels by two channels: `sums[2 * pixel + channel]`. 1.25 instructions a product.
+/// Adds the products of two pixels and two channels, tile after tile. 0.94 instructions a product.
 ///
 /// # Safety
 ///
-/// All runs of the four rows have to lie inside their slices; `count` is not 0.
+/// The windows have to hold what `sixteens`, `rest` and `unused` say. The weights and sums of every
+/// tile have to lie inside their slices, three bytes in front of the last weights too; there is at
+/// least one tile.
 #[unsafe(naked)]
-unsafe extern "C" fn dots_2x2(tile: &mut Tile) {
+unsafe extern "C" fn products_2x2(tiles: &mut Tiles) {
     naked_asm!(
-        ".macro niwaki_block_2x2",
-        "ldr r8, [r0], #4",
-        "ldr r10, [r1], #4",
-        "ldr r12, [r2], #4",
-        "sxtb16 r9, r8, ror #8",
-        "sxtb16 r8, r8",
-        "sxtb16 r11, r10, ror #8",
-        "sxtb16 r10, r10",
-        "sxtb16 lr, r12, ror #8",
-        "sxtb16 r12, r12",
-        "smlad r4, r9, lr, r4",
-        "smlad r6, r11, lr, r6",
-        "smlad r4, r8, r12, r4",
-        "smlad r6, r10, r12, r6",
-        "ldr r12, [r3], #4",
-        "sxtb16 lr, r12, ror #8",
-        "sxtb16 r12, r12",
-        "smlad r5, r9, lr, r5",
-        "smlad r7, r11, lr, r7",
-        "smlad r5, r8, r12, r5",
-        "smlad r7, r10, r12, r7",
+        ".macro niwaki_column_2x2 first, second",
+        "sxtb16 r12, r3",
+        "sxtb16 r3, r3, ror #8",
+        "smlad \\first, r8, r12, \\first",
+        "smlad \\second, r10, r12, \\second",
+        "smlad \\first, r9, r3, \\first",
+        "smlad \\second, r11, r3, \\second",
         ".endm",
-        // On the stack: the end of a loop, and the tile.
+        ".macro niwaki_step_2x2",
+        "ldm r0!, {{r8-r11}}",
+        "ldr r3, [r1], #4",
+        "niwaki_column_2x2 r4, r6",
+        "ldr r3, [r2], #4",
+        "niwaki_column_2x2 r5, r7",
+        ".endm",
+        // On the stack: the tiles.
         "push {{r0, r4-r11, lr}}",
-        "sub sp, #4",
         "mov lr, r0",
-        "ldm lr!, {{r0-r3}}",
-        "adds lr, #4",
-        "ldm lr, {{r4-r7}}",
-        // A run.
+        "ldrd r1, r2, [lr, #4]",
         "2:",
-        "ldr lr, [sp, #4]",
-        "ldr r8, [lr, #36]",
-        "cmp r8, #0",
+        "ldr r0, [lr]",
+        "ldr r3, [lr, #20]",
+        "ldrd r4, r5, [r3]",
+        "ldrd r6, r7, [r3, #{pitch}]",
+        "ldr r12, [lr, #28]",
+        "cmp r12, #0",
         "beq 4f",
-        "add r8, r0",
-        "str r8, [sp]",
+        "add lr, r0, r12",
         "3:",
-        "niwaki_block_2x2",
-        "niwaki_block_2x2",
-        "niwaki_block_2x2",
-        "niwaki_block_2x2",
-        "ldr r12, [sp]",
-        "cmp r0, r12",
+        "niwaki_step_2x2",
+        "niwaki_step_2x2",
+        "niwaki_step_2x2",
+        "niwaki_step_2x2",
+        "cmp r0, lr",
         "bne 3b",
-        "ldr lr, [sp, #4]",
+        "ldr lr, [sp]",
         "4:",
-        "ldr r8, [lr, #40]",
-        "cmp r8, #0",
+        "ldr r12, [lr, #32]",
+        "cmp r12, #0",
+        "beq 7f",
+        "uxth r12, r12",
+        "cmp r12, #0",
         "beq 6f",
-        "add r8, r0",
-        "str r8, [sp]",
+        "add lr, r0, r12",
         "5:",
-        "niwaki_block_2x2",
-        "ldr r12, [sp]",
-        "cmp r0, r12",
+        "niwaki_step_2x2",
+        "cmp r0, lr",
         "bne 5b",
-        "ldr lr, [sp, #4]",
+        "ldr lr, [sp]",
         "6:",
-        "ldr r8, [lr, #44]",
-        "cmp r8, #0",
+        "ldrh lr, [lr, #34]",
+        "cmp lr, #0",
         "beq 8f",
-        "7:",
-        "ldrsb r9, [r0], #1",
-        "ldrsb r10, [r1], #1",
-        "ldrsb r11, [r2], #1",
-        "ldrsb r12, [r3], #1",
-        "smlabb r4, r9, r11, r4",
-        "smlabb r5, r9, r12, r5",
-        "smlabb r6, r10, r11, r6",
-        "smlabb r7, r10, r12, r7",
-        "subs r8, #1",
-        "bne 7b",
+        // The word that ends with the last element, shifted until that is all of it: zeros are left
+        // for what stands behind the window.
+        "ldm r0, {{r8-r11}}",
+        "add r1, r1, #4",
+        "sub r1, r1, lr, lsr #3",
+        "ldr r3, [r1, #-4]",
+        "lsr r3, r3, lr",
+        "niwaki_column_2x2 r4, r6",
+        "add r2, r2, #4",
+        "sub r2, r2, lr, lsr #3",
+        "ldr r3, [r2, #-4]",
+        "lsr r3, r3, lr",
+        "niwaki_column_2x2 r5, r7",
         "8:",
-        "ldr r8, [lr, #56]",
-        "subs r8, #1",
-        "beq 9f",
-        "str r8, [lr, #56]",
-        "ldrd r9, r10, [lr, #48]",
-        "add r0, r9",
-        "add r1, r9",
-        "add r2, r10",
-        "add r3, r10",
-        "b 2b",
-        "9:",
-        "add lr, #20",
-        "stm lr, {{r4-r7}}",
-        "add sp, #4",
+        "ldr lr, [sp]",
+        "7:",
+        "ldr r3, [lr, #20]",
+        "strd r6, r7, [r3, #{pitch}]",
+        "strd r4, r5, [r3], #8",
+        "str r3, [lr, #20]",
+        "ldr r12, [lr, #36]",
+        "add r1, r12",
+        "add r2, r12",
+        "ldr r12, [lr, #24]",
+        "cmp r3, r12",
+        "bne 2b",
         "pop {{r0, r4-r11, pc}}",
-        ".purgem niwaki_block_2x2",
+        ".purgem niwaki_step_2x2",
+        ".purgem niwaki_column_2x2",
+        pitch = const SUMS / 2 * size_of::<i32>(),
     )
 }
 
-/// Sums of one pixel by four channels. 1.44 instructions a product.
+/// Adds the products of one pixel and four channels, tile after tile. 1.31 instructions a product.
 ///
 /// # Safety
 ///
-/// All runs of the five rows have to lie inside their slices; `count` is not 0.
+/// As for [`products_2x2`].
 #[unsafe(naked)]
-unsafe extern "C" fn dots_1x4(tile: &mut Tile) {
+unsafe extern "C" fn products_1x4(tiles: &mut Tiles) {
     naked_asm!(
-        ".macro niwaki_column_1x4 weights, sum",
-        "ldr r11, [\\weights], #4",
-        "sxtb16 r12, r11, ror #8",
-        "sxtb16 r11, r11",
-        "smlad \\sum, r10, r12, \\sum",
+        ".macro niwaki_column_1x4 sum",
+        "sxtb16 r12, r11",
+        "sxtb16 r11, r11, ror #8",
+        "smlad \\sum, r8, r12, \\sum",
         "smlad \\sum, r9, r11, \\sum",
         ".endm",
-        ".macro niwaki_block_1x4",
-        "ldr r9, [r0], #4",
-        "sxtb16 r10, r9, ror #8",
-        "sxtb16 r9, r9",
-        "niwaki_column_1x4 r1, r5",
-        "niwaki_column_1x4 r2, r6",
-        "niwaki_column_1x4 r3, r7",
-        "niwaki_column_1x4 r4, r8",
+        ".macro niwaki_step_1x4",
+        "ldrd r8, r9, [r0], #8",
+        "ldr r11, [r1], #4",
+        "niwaki_column_1x4 r4",
+        "ldr r11, [r2], #4",
+        "niwaki_column_1x4 r5",
+        "ldr r11, [r3], #4",
+        "niwaki_column_1x4 r6",
+        "ldr r11, [r10], #4",
+        "niwaki_column_1x4 r7",
         ".endm",
-        // On the stack: the tile.
+        ".macro niwaki_tail_1x4 weights, sum",
+        "add \\weights, \\weights, #4",
+        "sub \\weights, \\weights, lr, lsr #3",
+        "ldr r11, [\\weights, #-4]",
+        "lsr r11, r11, lr",
+        "niwaki_column_1x4 \\sum",
+        ".endm",
+        // On the stack: the tiles.
         "push {{r0, r4-r11, lr}}",
         "mov lr, r0",
-        "ldm lr, {{r0-r8}}",
+        "ldrd r1, r2, [lr, #4]",
+        "ldrd r3, r10, [lr, #12]",
         "2:",
-        "ldr r12, [sp]",
-        "ldr lr, [r12, #36]",
-        "cmp lr, #0",
+        "ldr r0, [lr]",
+        "ldr r12, [lr, #20]",
+        "ldm r12, {{r4-r7}}",
+        "ldr r12, [lr, #28]",
+        "cmp r12, #0",
         "beq 4f",
-        "add lr, r0",
+        "add lr, r0, r12",
         "3:",
-        "niwaki_block_1x4",
-        "niwaki_block_1x4",
-        "niwaki_block_1x4",
-        "niwaki_block_1x4",
+        "niwaki_step_1x4",
+        "niwaki_step_1x4",
+        "niwaki_step_1x4",
+        "niwaki_step_1x4",
         "cmp r0, lr",
         "bne 3b",
-        "ldr r12, [sp]",
+        "ldr lr, [sp]",
         "4:",
-        "ldr lr, [r12, #40]",
-        "cmp lr, #0",
+        "ldr r12, [lr, #32]",
+        "cmp r12, #0",
+        "beq 7f",
+        "uxth r12, r12",
+        "cmp r12, #0",
         "beq 6f",
-        "add lr, r0",
+        "add lr, r0, r12",
         "5:",
-        "niwaki_block_1x4",
+        "niwaki_step_1x4",
         "cmp r0, lr",
         "bne 5b",
-        "ldr r12, [sp]",
+        "ldr lr, [sp]",
         "6:",
-        "ldr lr, [r12, #44]",
+        "ldrh lr, [lr, #34]",
         "cmp lr, #0",
         "beq 8f",
-        "7:",
-        "ldrsb r9, [r0], #1",
-        "ldrsb r10, [r1], #1",
-        "smlabb r5, r9, r10, r5",
-        "ldrsb r10, [r2], #1",
-        "smlabb r6, r9, r10, r6",
-        "ldrsb r10, [r3], #1",
-        "smlabb r7, r9, r10, r7",
-        "ldrsb r10, [r4], #1",
-        "smlabb r8, r9, r10, r8",
-        "subs lr, #1",
-        "bne 7b",
+        "ldrd r8, r9, [r0]",
+        "niwaki_tail_1x4 r1, r4",
+        "niwaki_tail_1x4 r2, r5",
+        "niwaki_tail_1x4 r3, r6",
+        "niwaki_tail_1x4 r10, r7",
         "8:",
-        "ldr lr, [r12, #56]",
-        "subs lr, #1",
-        "beq 9f",
-        "str lr, [r12, #56]",
-        "ldrd r9, r10, [r12, #48]",
-        "add r0, r9",
-        "add r1, r10",
-        "add r2, r10",
-        "add r3, r10",
-        "add r4, r10",
-        "b 2b",
-        "9:",
-        "add r12, #20",
-        "stm r12, {{r5-r8}}",
+        "ldr lr, [sp]",
+        "7:",
+        "ldr r12, [lr, #20]",
+        "stm r12!, {{r4-r7}}",
+        "str r12, [lr, #20]",
+        "ldr r11, [lr, #36]",
+        "add r1, r11",
+        "add r2, r11",
+        "add r3, r11",
+        "add r10, r11",
+        "ldr r11, [lr, #24]",
+        "cmp r12, r11",
+        "bne 2b",
         "pop {{r0, r4-r11, pc}}",
-        ".purgem niwaki_block_1x4",
+        ".purgem niwaki_step_1x4",
         ".purgem niwaki_column_1x4",
+        ".purgem niwaki_tail_1x4",
     )
 }
 
-/// What [`depthwise_4`] reads and writes.
+/// What [`depthwise_fours`] reads and writes.
 #[repr(C)]
-struct Column {
+struct Columns {
     x: *const i8,
     w: *const i8,
     /// From a tap of a row to the next.
     x_step: usize,
     w_step: usize,
-    sums: [i32; 4],
     /// From the end of a row of taps to the next row.
     x_skip: usize,
     w_skip: usize,
     columns: usize,
     rows: usize,
+    sums: *mut i32,
+    end: *mut i32,
 }
 
-/// Sums of four channels of a depthwise window.
+/// Adds the products of a depthwise window, four channels at a time.
 ///
 /// # Safety
 ///
-/// All taps have to lie inside their slices; `rows` and `columns` are not 0.
+/// All taps of all channels have to lie inside their slices; `rows` and `columns` are not 0, and
+/// there are at least four channels.
 #[unsafe(naked)]
-unsafe extern "C" fn depthwise_4(column: &mut Column) {
+unsafe extern "C" fn depthwise_fours(columns: &mut Columns) {
     naked_asm!(
         ".macro niwaki_tap",
         "sxtb16 r9, r8, ror #8",
@@ -271,14 +266,19 @@ unsafe extern "C" fn depthwise_4(column: &mut Column) {
         "smlatt r6, r8, r10, r6",
         "smlatt r7, r9, r11, r7",
         ".endm",
+        // On the stack: the columns, and the rows that are left.
         "push {{r0, r4-r11, lr}}",
+        "sub sp, #8",
         "mov r12, r0",
-        "ldm r12, {{r0-r7}}",
         "2:",
-        "ldr lr, [r12, #40]",
-        "cmp lr, #3",
-        "bne 3f",
+        "ldm r12, {{r0-r3}}",
+        "ldr r8, [r12, #32]",
+        "ldm r8, {{r4-r7}}",
+        "ldrd r8, lr, [r12, #24]",
+        "cmp r8, #3",
+        "bne 5f",
         // Three taps, the usual: strides in the addresses, no loop.
+        "3:",
         "ldr r8, [r0]",
         "ldr r10, [r1]",
         "niwaki_tap",
@@ -288,72 +288,264 @@ unsafe extern "C" fn depthwise_4(column: &mut Column) {
         "ldr r8, [r0, r2, lsl #1]",
         "ldr r10, [r1, r3, lsl #1]",
         "niwaki_tap",
-        "add r0, r2",
-        "add r1, r3",
-        "add r0, r0, r2, lsl #1",
-        "add r1, r1, r3, lsl #1",
-        "b 4f",
-        "3:",
+        "subs lr, #1",
+        "beq 8f",
+        "add r8, r2, r2, lsl #1",
+        "add r10, r3, r3, lsl #1",
+        "add r0, r8",
+        "add r1, r10",
+        "ldrd r8, r10, [r12, #16]",
+        "add r0, r8",
+        "add r1, r10",
+        "b 3b",
+        "5:",
+        "str lr, [sp]",
+        "6:",
+        "ldr lr, [r12, #24]",
+        "7:",
         "ldr r8, [r0]",
         "ldr r10, [r1]",
         "add r0, r2",
         "add r1, r3",
         "niwaki_tap",
         "subs lr, #1",
-        "bne 3b",
-        "4:",
-        "ldr lr, [r12, #44]",
-        "subs lr, #1",
-        "beq 5f",
-        "str lr, [r12, #44]",
-        "ldrd r8, r9, [r12, #32]",
+        "bne 7b",
+        "ldrd r8, r10, [r12, #16]",
         "add r0, r8",
-        "add r1, r9",
-        "b 2b",
-        "5:",
-        "add r12, #16",
-        "stm r12, {{r4-r7}}",
+        "add r1, r10",
+        "ldr lr, [sp]",
+        "subs lr, #1",
+        "str lr, [sp]",
+        "bne 6b",
+        "8:",
+        "ldrd r8, r9, [r12, #32]",
+        "stm r8!, {{r4-r7}}",
+        "str r8, [r12, #32]",
+        "ldrd r0, r1, [r12]",
+        "add r0, #4",
+        "add r1, #4",
+        "strd r0, r1, [r12]",
+        "cmp r8, r9",
+        "bne 2b",
+        "add sp, #8",
         "pop {{r0, r4-r11, pc}}",
         ".purgem niwaki_tap",
     )
 }
 
-impl Isa for ArmDsp {
+/// Rescales sums to int8, four at a time. 7.8 instructions an output.
+///
+/// The rounding is the FPU's, to nearest, half to even, as in every product and sum here; its
+/// conversions saturate. `bounds` is the clamp: the lower one four times, then the upper one.
+///
+/// # Safety
+///
+/// `count` sums, multipliers and outputs have to be there. It is a multiple of four, and not 0.
+#[cfg(target_abi = "eabihf")]
+#[unsafe(naked)]
+unsafe extern "C" fn requantize_fours(
+    sums: *const i32,
+    multipliers: *const f32,
+    y: *mut i8,
+    count: usize,
+    zero_point: i32,
+    bounds: &[[i8; 4]; 2],
+) {
+    naked_asm!(
+        // The assembler does not know by itself what the target has.
+        ".fpu fpv4-sp-d16",
+        "push {{r4-r10, lr}}",
+        "ldrd r12, lr, [sp, #32]",
+        "ldrd r8, r9, [lr]",
+        "2:",
+        "vldm r0!, {{s0-s3}}",
+        "vldm r1!, {{s4-s7}}",
+        "vcvt.f32.s32 s0, s0",
+        "vcvt.f32.s32 s1, s1",
+        "vcvt.f32.s32 s2, s2",
+        "vcvt.f32.s32 s3, s3",
+        "vmul.f32 s0, s0, s4",
+        "vmul.f32 s1, s1, s5",
+        "vmul.f32 s2, s2, s6",
+        "vmul.f32 s3, s3, s7",
+        "vcvtr.s32.f32 s0, s0",
+        "vcvtr.s32.f32 s1, s1",
+        "vcvtr.s32.f32 s2, s2",
+        "vcvtr.s32.f32 s3, s3",
+        "vmov r4, r5, s0, s1",
+        "vmov r6, r7, s2, s3",
+        "qadd r4, r4, r12",
+        "qadd r5, r5, r12",
+        "qadd r6, r6, r12",
+        "qadd r7, r7, r12",
+        "ssat r4, #8, r4",
+        "ssat r5, #8, r5",
+        "ssat r6, #8, r6",
+        "ssat r7, #8, r7",
+        "bfi r4, r5, #8, #8",
+        "bfi r6, r7, #8, #8",
+        "pkhbt r4, r4, r6, lsl #16",
+        // The greater of each byte and the lower bound, the smaller of that and the upper one.
+        "ssub8 r5, r4, r8",
+        "sel r4, r4, r8",
+        "ssub8 r5, r9, r4",
+        "sel r4, r4, r9",
+        "str r4, [r2], #4",
+        "subs r3, #4",
+        "bne 2b",
+        "pop {{r4-r10, pc}}",
+    )
+}
+
+/// A word of four int8 as the halves of two: elements 0 and 2, 1 and 3.
+#[inline(always)]
+fn widen(word: u32) -> [u32; 2] {
+    let (even, odd);
+    // SAFETY: they read one register and write one.
+    unsafe {
+        asm!("sxtb16 {0}, {1}", out(reg) even, in(reg) word, options(pure, nomem, nostack, preserves_flags));
+        asm!("sxtb16 {0}, {1}, ror #8", out(reg) odd, in(reg) word, options(pure, nomem, nostack, preserves_flags));
+    }
+    [even, odd]
+}
+
+impl ArmDsp {
+    /// Index of an element of a window among the halves of all windows.
     #[inline(always)]
-    fn dots<const P: usize>(
-        runs: &Runs,
-        x: [&[i8]; P],
-        w: [&[i8]; CHANNELS],
-        sums: &mut [[i32; CHANNELS]; P],
+    fn half(pixels: usize, pixel: usize, at: usize) -> usize {
+        // Elements 0, 2, 1, 3.
+        let within = (at & 1) << 1 | (at >> 1 & 1);
+        (at & !3) * pixels + 4 * pixel + within
+    }
+
+    /// The products of filters of less than four weights, which the assembly cannot read as words.
+    #[inline(never)]
+    fn short_products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        sums: &mut [i32; SUMS],
     ) -> Option<()> {
-        if runs.rows == 0 || runs.len == 0 {
+        let halves: &[i16] = bytemuck::cast_slice(&windows.words);
+        let sums = sums.chunks_exact_mut(SUMS.checked_div(pixels)?);
+        for (pixel, sums) in sums.enumerate() {
+            for (channel, sum) in channels.clone().zip(sums) {
+                let weights = filters.weights.get(channel * filters.len..)?;
+                for (at, &w) in weights.iter().take(filters.len).enumerate() {
+                    let x = *halves.get(Self::half(pixels, pixel, at))?;
+                    *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+impl Isa for ArmDsp {
+    const PIXELS: usize = 2;
+    const ELEMENT: usize = 2;
+
+    #[inline(always)]
+    fn place(
+        windows: &mut Windows,
+        pixels: usize,
+        pixel: usize,
+        mut at: usize,
+        mut run: &[i8],
+    ) -> Option<()> {
+        // The elements up to the next word, words, and what is left.
+        while let Some((&element, rest)) = run.split_first()
+            && (at % 4 != 0 || run.len() < 4)
+        {
+            let halves: &mut [i16] = bytemuck::cast_slice_mut(&mut windows.words);
+            *halves.get_mut(Self::half(pixels, pixel, at))? = i16::from(element);
+            (at, run) = (at + 1, rest);
+        }
+        if run.is_empty() {
             return Some(());
         }
-        if !runs.fit(&x, &w) {
+        let words = windows.words.get_mut(at / 2 * pixels + 2 * pixel..)?;
+        let (fours, rest) = run.as_chunks::<4>();
+        let mut to = words.chunks_mut(2 * pixels.max(1));
+        for four in fours {
+            let [even, odd] = to.next()?.first_chunk_mut()?;
+            [*even, *odd] = widen(u32::from_le_bytes(four.map(i8::cast_unsigned)));
+        }
+        at += 4 * fours.len();
+        for &element in rest {
+            let halves: &mut [i16] = bytemuck::cast_slice_mut(&mut windows.words);
+            *halves.get_mut(Self::half(pixels, pixel, at))? = i16::from(element);
+            at += 1;
+        }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
+    ) -> Option<()> {
+        let (len, pitch) = (piece.len(), SUMS.checked_div(pixels)?);
+        if filters.len < 4 {
+            return Self::short_products(windows, pixels, filters, channels, sums);
+        }
+        let weights = filters.weights;
+        let fits = pixels <= Self::PIXELS
+            && Windows::piece::<Self>(pixels)? >= len
+            && channels.len() <= pitch
+            && piece.end >= 4
+            && piece.end <= filters.len
+            && channels.end.checked_mul(filters.len)? <= weights.len();
+        if !fits || channels.is_empty() || len == 0 {
             return None;
         }
-        let [w0, w1, w2, w3] = w.map(<[i8]>::as_ptr);
-        if let ([x0, x1], [first, second]) = (&x[..], &mut sums[..]) {
-            let [x0, x1] = [x0.as_ptr(), x1.as_ptr()];
-            for (c, [w0, w1]) in [[w0, w1], [w2, w3]].into_iter().enumerate() {
-                let c = 2 * c;
-                let pair = |sums: &[i32; CHANNELS]| Some([*sums.get(c)?, *sums.get(c + 1)?]);
-                let [[a, b], [d, e]] = [pair(first)?, pair(second)?];
-                let mut tile = Tile::new(runs, [x0, x1, w0, w1, w1], [a, b, d, e]);
-                // SAFETY: `fit` has shown that every run lies inside all four slices, and there
-                // is at least one of at least one element.
-                unsafe { dots_2x2(&mut tile) };
-                let [a, b, d, e] = tile.sums;
-                first.get_mut(c..c + 2)?.copy_from_slice(&[a, b]);
-                second.get_mut(c..c + 2)?.copy_from_slice(&[d, e]);
+        let wide = 4 / pixels;
+        let from = |channel: usize| {
+            let start = channel.min(channels.end - 1) * filters.len + piece.start;
+            weights.as_ptr().wrapping_add(start)
+        };
+        let tiles = |first: usize, sums: *mut i32, end: usize| {
+            let mut tiles = Tiles {
+                x: windows.words.as_ptr(),
+                w: [0, 1, 2, 3].map(|channel| from(first + channel)),
+                sums,
+                end: sums.wrapping_add(end),
+                sixteens: (len & !15) * 2 * pixels,
+                rest: ((len & 12) * 2 * pixels) as u16,
+                unused: ((4 - len % 4) % 4 * 8) as u16,
+                skip: wide * filters.len - len,
+            };
+            // SAFETY: `fits` has shown that the windows hold `len` elements, rounded up to a
+            // multiple of four, which the piece is; that the weights of all channels are there up to
+            // `piece.end`, with four of the same channel in front of that; and that the sums of all
+            // channels are there, two rows of them if there are two pixels. There is a tile.
+            unsafe {
+                match pixels {
+                    1 => products_1x4(&mut tiles),
+                    _ => products_2x2(&mut tiles),
+                }
             }
-            return Some(());
+        };
+        let whole = channels.len() / wide * wide;
+        if whole > 0 {
+            tiles(channels.start, sums.as_mut_ptr(), whole);
         }
-        for (x, sums) in x.iter().zip(sums) {
-            let mut tile = Tile::new(runs, [x.as_ptr(), w0, w1, w2, w3], *sums);
-            // SAFETY: as above, for five slices.
-            unsafe { dots_1x4(&mut tile) };
-            *sums = tile.sums;
+        if whole < channels.len() {
+            // The last channels, the very last one again and again.
+            let mut last = [0; SUMS];
+            tiles(channels.start + whole, last.as_mut_ptr(), wide);
+            let pixels = sums.chunks_exact_mut(pitch).zip(last.chunks_exact(pitch));
+            for (sums, last) in pixels {
+                let sums = sums.get_mut(whole..channels.len())?;
+                for (sum, &more) in sums.iter_mut().zip(last) {
+                    *sum = sum.wrapping_add(more);
+                }
+            }
         }
         Some(())
     }
@@ -363,63 +555,67 @@ impl Isa for ArmDsp {
         if taps.rows == 0 || taps.columns == 0 {
             return Some(());
         }
-        let mut start = 0;
-        let mut fours = sums.chunks_exact_mut(4);
-        for sums in &mut fours {
-            let (x, w) = (x.get(start..)?, w.get(start..)?);
-            if !taps.fit(4, x.len(), w.len()) {
-                return None;
-            }
+        if !taps.fit(sums.len(), x.len(), w.len()) {
+            return None;
+        }
+        let whole = sums.len() & !3;
+        if whole > 0 {
             let [x_stride, x_step] = taps.x_stride;
             let [w_stride, w_step] = taps.w_stride;
-            let mut column = Column {
+            let mut columns = Columns {
                 x: x.as_ptr(),
                 w: w.as_ptr(),
                 x_step,
                 w_step,
-                sums: *sums.first_chunk()?,
                 x_skip: x_stride.wrapping_sub(x_step.wrapping_mul(taps.columns)),
                 w_skip: w_stride.wrapping_sub(w_step.wrapping_mul(taps.columns)),
                 columns: taps.columns,
                 rows: taps.rows,
+                sums: sums.as_mut_ptr(),
+                end: sums.as_mut_ptr().wrapping_add(whole),
             };
-            // SAFETY: `fit` has shown that four bytes at every tap lie inside both slices, and
-            // there is at least one tap.
-            unsafe { depthwise_4(&mut column) };
-            *sums.first_chunk_mut()? = column.sums;
-            start += 4;
+            // SAFETY: `fit` has shown that all channels of every tap lie inside both slices; there
+            // is at least one tap, and four channels.
+            unsafe { depthwise_fours(&mut columns) };
         }
-        let rest = fours.into_remainder();
+        let rest = sums.get_mut(whole..)?;
         if rest.is_empty() {
             return Some(());
         }
-        Scalar::depthwise(taps, x.get(start..)?, w.get(start..)?, rest)
+        Scalar::depthwise(taps, x.get(whole..)?, w.get(whole..)?, rest)
     }
 
-    /// With an FPU, whose conversion rounds and saturates by itself.
     #[cfg(target_abi = "eabihf")]
     #[inline(always)]
-    fn requantize(stage: &OutputStage, sum: i32, multiplier: f32) -> i8 {
-        let rounded: i32;
-        // SAFETY: it reads two registers and writes three. The rounding is the FPU's, to nearest,
-        // half to even, as in every product and sum here. The product is not NaN. All of it is
-        // written out because operands cannot be FPU registers: the compiler has no stable name
-        // for the feature that it wants for them.
-        unsafe {
-            asm!(
-                "vmov s14, s15, {sum}, {multiplier}",
-                "vcvt.f32.s32 s14, s14",
-                "vmul.f32 s14, s14, s15",
-                "vcvtr.s32.f32 s14, s14",
-                "vmov {rounded}, s14",
-                sum = in(reg) sum,
-                multiplier = in(reg) multiplier.to_bits(),
-                rounded = lateout(reg) rounded,
-                out("s14") _,
-                out("s15") _,
-                options(pure, nomem, nostack, preserves_flags),
-            );
+    fn requantize(
+        stage: &OutputStage,
+        sums: &[i32],
+        multipliers: &[f32],
+        y: &mut [i8],
+    ) -> Option<()> {
+        let count = y.len();
+        if sums.len() != count || multipliers.len() != count {
+            return None;
         }
-        stage.saturate(rounded)
+        let whole = count & !3;
+        if whole > 0 {
+            let bounds = stage.range().map(|bound| [bound; 4]);
+            // SAFETY: there are as many sums, multipliers and outputs as `whole` at least.
+            unsafe {
+                requantize_fours(
+                    sums.as_ptr(),
+                    multipliers.as_ptr(),
+                    y.as_mut_ptr(),
+                    whole,
+                    stage.zero_point(),
+                    &bounds,
+                );
+            }
+        }
+        let rest = sums.get(whole..)?.iter().zip(multipliers.get(whole..)?);
+        for (y, (&sum, &multiplier)) in y.get_mut(whole..)?.iter_mut().zip(rest) {
+            *y = stage.requantize(sum, multiplier);
+        }
+        Some(())
     }
 }
