@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{self, Isa, Job, Windows};
+use super::arch::{self, Isa, Job, Windows, Workspace};
 use super::filters::Filters;
 use super::window::Pixel;
 use super::{Band, Window};
@@ -35,15 +35,28 @@ impl ConvI8<'_> {
     /// The bias holds the zero point's share of every weight, so the loops multiply plain input
     /// bytes; a weight that meets padding, where the real input is 0, counts a zero point.
     #[inline(never)]
-    pub(crate) fn run(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
+    pub(crate) fn run(
+        &self,
+        workspace: &mut Workspace,
+        band: &Band,
+        x: &[i8],
+        y: &mut [i8],
+    ) -> Option<()> {
         let kernel = self;
-        arch::run(ConvJob { kernel, band, x, y })
+        arch::run(ConvJob {
+            kernel,
+            workspace,
+            band,
+            x,
+            y,
+        })
     }
 }
 
 /// One run of a convolution.
 struct ConvJob<'j> {
     kernel: &'j ConvI8<'j>,
+    workspace: &'j mut Workspace,
     band: &'j Band,
     x: &'j [i8],
     y: &'j mut [i8],
@@ -52,12 +65,17 @@ struct ConvJob<'j> {
 impl Job for ConvJob<'_> {
     #[inline(always)]
     fn on<I: Isa>(self) -> Option<()> {
-        let Self { kernel, band, x, y } = self;
+        let Self {
+            kernel,
+            workspace,
+            band,
+            x,
+            y,
+        } = self;
         let ConvI8 { window, groups, .. } = *kernel;
         let group_out = kernel.group_out as usize;
         let len = (window.kernel_h * window.kernel_w * kernel.group_in) as usize;
         let out_c = group_out * groups as usize;
-        let mut windows = Windows::new();
         let mut left = window.pixels(band)?;
         let mut pixels = [None; arch::MAX_PIXELS];
         for y in y.chunks_mut((I::PIXELS * out_c).max(1)) {
@@ -86,7 +104,7 @@ impl Job for ConvJob<'_> {
                     Some(())
                 };
                 let y = y.get_mut(channels.start..)?;
-                filters.run::<I>(&mut windows, count, place, y, out_c)?;
+                filters.run::<I>(workspace, count, place, y, out_c)?;
             }
         }
         Some(())

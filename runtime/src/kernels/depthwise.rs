@@ -1,13 +1,12 @@
 //! Depthwise convolution: every channel has its own filter and gives one output.
 
-use super::arch::{self, Isa, Job, Taps2d};
+use core::ops::Range;
+
+use super::arch::{self, Isa, Job, SUMS, Taps2d, Workspace};
 use super::conv::CopyChecked;
 use super::window::Pixel;
 use super::{Band, Window};
 use crate::numerics::{OutputStage, clamp_f32};
-
-/// How many channels are summed at a time; their accumulators live on the stack.
-const BLOCK: usize = 64;
 
 /// An int8 depthwise convolution.
 pub(crate) struct DepthwiseI8<'m> {
@@ -26,15 +25,28 @@ pub(crate) struct DepthwiseI8<'m> {
 impl DepthwiseI8<'_> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][channels]`, `y` is `[batch][out_h][out_w][channels]`.
     #[inline(never)]
-    pub(crate) fn run(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
+    pub(crate) fn run(
+        &self,
+        workspace: &mut Workspace,
+        band: &Band,
+        x: &[i8],
+        y: &mut [i8],
+    ) -> Option<()> {
         let kernel = self;
-        arch::run(DepthwiseJob { kernel, band, x, y })
+        arch::run(DepthwiseJob {
+            kernel,
+            workspace,
+            band,
+            x,
+            y,
+        })
     }
 }
 
 /// One run of a depthwise convolution.
 struct DepthwiseJob<'j> {
     kernel: &'j DepthwiseI8<'j>,
+    workspace: &'j mut Workspace,
     band: &'j Band,
     x: &'j [i8],
     y: &'j mut [i8],
@@ -43,22 +55,73 @@ struct DepthwiseJob<'j> {
 impl Job for DepthwiseJob<'_> {
     #[inline(always)]
     fn on<I: Isa>(self) -> Option<()> {
-        let Self { kernel, band, x, y } = self;
+        let Self {
+            kernel,
+            workspace,
+            band,
+            x,
+            y,
+        } = self;
+        let Workspace { windows, sums } = workspace;
+        let DepthwiseI8 { window, .. } = *kernel;
         let channels = kernel.channels as usize;
+        let [kernel_h, kernel_w] = [window.kernel_h, window.kernel_w].map(|taps| taps as usize);
+        let taps = kernel_h * kernel_w;
+        let line = (window.in_w * window.dilation_h) as usize * channels;
+        let strides = [line, window.dilation_w as usize * channels];
+        let windows = windows.bytes_mut(1).next()?;
         let mut pixels = y.chunks_exact_mut(channels.max(1));
-        kernel.window.for_each_pixel(band, |pixel| {
+        window.for_each_pixel(band, |pixel| {
+            let y = pixels.next()?;
+            let is_whole =
+                [pixel.rows.count(), pixel.columns.count()] == [window.kernel_h, window.kernel_w];
+            // Channels that are summed together, and how many of their taps.
+            let (block, held) = if is_whole {
+                (SUMS, taps)
+            } else {
+                let block = windows.len().checked_div(taps)? & !3;
+                let block = block.clamp(BLOCK, SUMS);
+                (block, windows.len().checked_div(block)?)
+            };
             let mut start = 0;
-            for outputs in pixels.next()?.chunks_mut(BLOCK) {
-                let end = start + outputs.len();
-                let mut sums = [0i32; BLOCK];
-                let block = sums.get_mut(..outputs.len())?;
+            while start < channels {
+                let end = (start + block).min(channels);
+                let sums = sums.get_mut(..end - start)?;
                 // A loop, as so few are copied faster than a function is called.
-                for (sum, &bias) in block.iter_mut().zip(kernel.bias.get(start..end)?) {
+                for (sum, &bias) in sums.iter_mut().zip(kernel.bias.get(start..end)?) {
                     *sum = bias;
                 }
-                kernel.add_products::<I>(&pixel, x, start, block)?;
+                let w_stride = [kernel_w * channels, channels];
+                if is_whole {
+                    let taps = Taps2d {
+                        rows: kernel_h,
+                        columns: kernel_w,
+                        x_stride: strides,
+                        w_stride,
+                    };
+                    let x = x.get(pixel.input_index(0, 0) * channels + start..)?;
+                    I::depthwise(&taps, x, kernel.weights.get(start..)?, sums)?;
+                } else {
+                    // Brought together, padding included, as many taps as there is room for.
+                    let mut first = 0;
+                    while first < taps {
+                        let count = held.min(taps - first);
+                        kernel.gather(&pixel, x, first..first + count, start..end, windows)?;
+                        let rows = if count == taps { kernel_h } else { 1 };
+                        let columns = count.checked_div(rows)?;
+                        let taps = Taps2d {
+                            rows,
+                            columns,
+                            x_stride: [columns * sums.len(), sums.len()],
+                            w_stride,
+                        };
+                        let w = kernel.weights.get(first * channels + start..)?;
+                        I::depthwise(&taps, windows, w, sums)?;
+                        first += count;
+                    }
+                }
                 let multipliers = kernel.multipliers.get(start..end)?;
-                I::requantize(&kernel.stage, block, multipliers, outputs)?;
+                I::requantize(&kernel.stage, sums, multipliers, y.get_mut(start..end)?)?;
                 start = end;
             }
             Some(())
@@ -66,60 +129,41 @@ impl Job for DepthwiseJob<'_> {
     }
 }
 
+/// Channels of a window with padding that are summed together at least.
+const BLOCK: usize = 4;
+
 impl DepthwiseI8<'_> {
-    /// Adds what the channels from `start` on give on a pixel.
+    /// Writes some channels of some taps of a window one behind the other, `[taps][channels]`, zero
+    /// points where it is padding.
     #[inline(always)]
-    fn add_products<I: Isa>(
+    fn gather(
         &self,
         pixel: &Pixel,
         x: &[i8],
-        start: usize,
-        sums: &mut [i32],
+        taps: Range<usize>,
+        channels: Range<usize>,
+        to: &mut [i8],
     ) -> Option<()> {
-        let channels = self.channels as usize;
-        let window = self.window;
         let Pixel { rows, columns, .. } = *pixel;
-        let whole_row = window.kernel_w as usize * channels;
-        let taps = |rows: u32, columns: u32, x_stride: [usize; 2]| Taps2d {
-            rows: rows as usize,
-            columns: columns as usize,
-            x_stride,
-            w_stride: [whole_row, channels],
-        };
-        let weights = |ky: u32, kx: u32| {
-            let tap = (ky * window.kernel_w + kx) as usize;
-            self.weights.get(tap * channels + start..)
-        };
-        if rows.count() > 0 && columns.count() > 0 {
-            let line = (window.in_w * window.dilation_h) as usize * channels;
-            let strides = [line, window.dilation_w as usize * channels];
-            let x = x.get(pixel.input_index(rows.first, columns.first) * channels + start..)?;
-            let w = weights(rows.first, columns.first)?;
-            I::depthwise(&taps(rows.count(), columns.count(), strides), x, w, sums)?;
-        }
-        let full = [window.kernel_h, window.kernel_w];
-        if [rows.count(), columns.count()] == full || self.input_zero_point == 0 {
-            return Some(());
-        }
-        // The padding: rows above and below, columns on the left and right.
-        let padding = [self.input_zero_point as i8; BLOCK];
-        let mut pad = |[ky, rows]: [u32; 2], [kx, columns]: [u32; 2]| -> Option<()> {
-            if rows == 0 || columns == 0 {
-                return Some(());
+        let kernel_w = self.window.kernel_w as usize;
+        let mut ky = taps.start.checked_div(kernel_w)? as u32;
+        let mut kx = taps.start.checked_rem(kernel_w)? as u32;
+        let mut to = to.chunks_exact_mut(channels.len().max(1));
+        for _ in taps {
+            let to = to.next()?;
+            if (rows.first..rows.end).contains(&ky) && (columns.first..columns.end).contains(&kx) {
+                let from = pixel.input_index(ky, kx) * self.channels as usize;
+                let from = x.get(from + channels.start..from + channels.end)?;
+                to.copy_from_slice_checked(from)?;
+            } else {
+                to.fill(self.input_zero_point as i8);
             }
-            I::depthwise(
-                &taps(rows, columns, [0, 0]),
-                &padding,
-                weights(ky, kx)?,
-                sums,
-            )
-        };
-        let [below, right] = [rows, columns].map(|taps| taps.first.max(taps.end));
-        let on = [rows.first, rows.count()];
-        pad([0, rows.first], [0, window.kernel_w])?;
-        pad([below, window.kernel_h - below], [0, window.kernel_w])?;
-        pad(on, [0, columns.first])?;
-        pad(on, [right, window.kernel_w - right])
+            kx += 1;
+            if kx == self.window.kernel_w {
+                (ky, kx) = (ky + 1, 0);
+            }
+        }
+        Some(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{Isa, SUMS, Windows};
+use super::arch::{Isa, SUMS, Windows, Workspace};
 use crate::numerics::OutputStage;
 
 /// The weights of the output channels of one group, and how their sums become outputs.
@@ -27,7 +27,7 @@ impl Filters<'_> {
     #[inline(always)]
     pub(crate) fn run<I: Isa>(
         &self,
-        windows: &mut Windows,
+        workspace: &mut Workspace,
         pixels: usize,
         mut place: impl FnMut(&mut Windows, Range<usize>) -> Option<()>,
         y: &mut [i8],
@@ -35,7 +35,7 @@ impl Filters<'_> {
     ) -> Option<()> {
         let held = Windows::piece::<I>(pixels)?;
         let block = SUMS.checked_div(pixels)?;
-        let mut sums = [0; SUMS];
+        let Workspace { windows, sums } = workspace;
         let mut start = 0;
         while start < self.bias.len() {
             let channels = start..(start + block).min(self.bias.len());
@@ -53,7 +53,7 @@ impl Filters<'_> {
                 if start == 0 || held < self.len {
                     place(windows, piece.clone())?;
                 }
-                I::products(windows, pixels, self, channels.clone(), piece, &mut sums)?;
+                I::products(windows, pixels, self, channels.clone(), piece, sums)?;
             }
             let multipliers = self.multipliers.get(channels.clone())?;
             for (pixel, sums) in sums.chunks_exact(block).enumerate() {

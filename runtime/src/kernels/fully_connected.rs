@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{self, Isa, Job, Windows};
+use super::arch::{self, Isa, Job, Windows, Workspace};
 use super::conv::CopyChecked;
 use super::filters::Filters;
 use crate::numerics::{OutputStage, clamp_f32};
@@ -25,14 +25,21 @@ pub(crate) struct FullyConnectedI8<'m> {
 impl FullyConnectedI8<'_> {
     /// `x` is `[rows][depth]`, `y` is `[rows][outputs]`.
     #[inline(never)]
-    pub(crate) fn run(&self, x: &[i8], y: &mut [i8]) -> Option<()> {
-        arch::run(ProductJob { kernel: self, x, y })
+    pub(crate) fn run(&self, workspace: &mut Workspace, x: &[i8], y: &mut [i8]) -> Option<()> {
+        let kernel = self;
+        arch::run(ProductJob {
+            kernel,
+            workspace,
+            x,
+            y,
+        })
     }
 }
 
 /// One run of a product.
 struct ProductJob<'j> {
     kernel: &'j FullyConnectedI8<'j>,
+    workspace: &'j mut Workspace,
     x: &'j [i8],
     y: &'j mut [i8],
 }
@@ -40,17 +47,22 @@ struct ProductJob<'j> {
 impl Job for ProductJob<'_> {
     #[inline(always)]
     fn on<I: Isa>(self) -> Option<()> {
-        let [depth, outputs] = [self.kernel.depth, self.kernel.outputs].map(|n| n as usize);
+        let Self {
+            kernel,
+            workspace,
+            x,
+            y,
+        } = self;
+        let [depth, outputs] = [kernel.depth, kernel.outputs].map(|n| n as usize);
         let filters = Filters {
-            weights: self.kernel.weights,
+            weights: kernel.weights,
             len: depth,
-            bias: self.kernel.bias,
-            multipliers: self.kernel.multipliers,
-            stage: self.kernel.stage,
+            bias: kernel.bias,
+            multipliers: kernel.multipliers,
+            stage: kernel.stage,
         };
-        let mut windows = Windows::new();
-        let rows = self.x.chunks((I::PIXELS * depth).max(1));
-        for (x, y) in rows.zip(self.y.chunks_mut((I::PIXELS * outputs).max(1))) {
+        let rows = x.chunks((I::PIXELS * depth).max(1));
+        for (x, y) in rows.zip(y.chunks_mut((I::PIXELS * outputs).max(1))) {
             let count = x.len().checked_div(depth)?;
             let place = |windows: &mut Windows, piece: Range<usize>| {
                 for (index, x) in x.chunks_exact(depth.max(1)).enumerate() {
@@ -58,7 +70,7 @@ impl Job for ProductJob<'_> {
                 }
                 Some(())
             };
-            filters.run::<I>(&mut windows, count, place, y, outputs)?;
+            filters.run::<I>(workspace, count, place, y, outputs)?;
         }
         Some(())
     }
@@ -78,7 +90,13 @@ pub(crate) struct FullyConnectedBorderI8<'m> {
 impl FullyConnectedBorderI8<'_> {
     /// `x` is `[pixels][depth]`, `y` is `[pixels][outputs]`, of pixels from number `first` on, line
     /// by line.
-    pub(crate) fn run(&self, first: u32, x: &[i8], y: &mut [i8]) -> Option<()> {
+    pub(crate) fn run(
+        &self,
+        workspace: &mut Workspace,
+        first: u32,
+        x: &[i8],
+        y: &mut [i8],
+    ) -> Option<()> {
         let outputs = (self.product.outputs as usize).max(1);
         let rows = x.chunks_exact((self.product.depth as usize).max(1));
         let columns = self.column_class.len();
@@ -93,7 +111,7 @@ impl FullyConnectedBorderI8<'_> {
                 bias: self.product.bias.get(start..start + outputs)?,
                 ..self.product
             }
-            .run(x, y)?;
+            .run(workspace, x, y)?;
             column += 1;
             if column == columns {
                 (line, column) = (line + 1, 0);

@@ -7,7 +7,7 @@
 
 #![allow(unsafe_code)]
 
-use core::arch::{asm, naked_asm};
+use core::arch::naked_asm;
 use core::ops::Range;
 
 use super::scalar::Scalar;
@@ -245,6 +245,9 @@ struct Columns {
     rows: usize,
     sums: *mut i32,
     end: *mut i32,
+    /// From a row of three taps to the next, if there are three; 0 otherwise.
+    x_row: usize,
+    w_row: usize,
 }
 
 /// Adds the products of a depthwise window, four channels at a time.
@@ -266,19 +269,7 @@ unsafe extern "C" fn depthwise_fours(columns: &mut Columns) {
         "smlatt r6, r8, r10, r6",
         "smlatt r7, r9, r11, r7",
         ".endm",
-        // On the stack: the columns, and the rows that are left.
-        "push {{r0, r4-r11, lr}}",
-        "sub sp, #8",
-        "mov r12, r0",
-        "2:",
-        "ldm r12, {{r0-r3}}",
-        "ldr r8, [r12, #32]",
-        "ldm r8, {{r4-r7}}",
-        "ldrd r8, lr, [r12, #24]",
-        "cmp r8, #3",
-        "bne 5f",
-        // Three taps, the usual: strides in the addresses, no loop.
-        "3:",
+        ".macro niwaki_row",
         "ldr r8, [r0]",
         "ldr r10, [r1]",
         "niwaki_tap",
@@ -288,16 +279,31 @@ unsafe extern "C" fn depthwise_fours(columns: &mut Columns) {
         "ldr r8, [r0, r2, lsl #1]",
         "ldr r10, [r1, r3, lsl #1]",
         "niwaki_tap",
-        "subs lr, #1",
-        "beq 8f",
-        "add r8, r2, r2, lsl #1",
-        "add r10, r3, r3, lsl #1",
-        "add r0, r8",
-        "add r1, r10",
-        "ldrd r8, r10, [r12, #16]",
-        "add r0, r8",
-        "add r1, r10",
-        "b 3b",
+        ".endm",
+        // On the stack: the columns, and the rows that are left.
+        "push {{r0, r4-r11, lr}}",
+        "sub sp, #8",
+        "mov r12, r0",
+        "2:",
+        "ldm r12, {{r0-r3}}",
+        "ldr r8, [r12, #32]",
+        "ldm r8, {{r4-r7}}",
+        "ldr lr, [r12, #40]",
+        "cmp lr, #0",
+        "beq 4f",
+        // Three by three, the usual: strides in the addresses, no loop.
+        "ldr r12, [r12, #44]",
+        "niwaki_row",
+        "add r0, lr",
+        "add r1, r12",
+        "niwaki_row",
+        "add r0, lr",
+        "add r1, r12",
+        "niwaki_row",
+        "ldr r12, [sp, #8]",
+        "b 8f",
+        "4:",
+        "ldr lr, [r12, #28]",
         "5:",
         "str lr, [sp]",
         "6:",
@@ -329,6 +335,7 @@ unsafe extern "C" fn depthwise_fours(columns: &mut Columns) {
         "bne 2b",
         "add sp, #8",
         "pop {{r0, r4-r11, pc}}",
+        ".purgem niwaki_row",
         ".purgem niwaki_tap",
     )
 }
@@ -357,6 +364,11 @@ unsafe extern "C" fn requantize_fours(
         "push {{r4-r10, lr}}",
         "ldrd r12, lr, [sp, #32]",
         "ldrd r8, r9, [lr]",
+        "mov r10, r3",
+        // 0 where the clamp is int8's own.
+        "eor r3, r8, #0x80808080",
+        "eor r4, r9, #0x7f7f7f7f",
+        "orr r3, r4",
         "2:",
         "vldm r0!, {{s0-s3}}",
         "vldm r1!, {{s4-s7}}",
@@ -385,28 +397,58 @@ unsafe extern "C" fn requantize_fours(
         "bfi r4, r5, #8, #8",
         "bfi r6, r7, #8, #8",
         "pkhbt r4, r4, r6, lsl #16",
+        "cbz r3, 3f",
         // The greater of each byte and the lower bound, the smaller of that and the upper one.
         "ssub8 r5, r4, r8",
         "sel r4, r4, r8",
         "ssub8 r5, r9, r4",
         "sel r4, r4, r9",
+        "3:",
         "str r4, [r2], #4",
-        "subs r3, #4",
+        "subs r10, #4",
         "bne 2b",
         "pop {{r4-r10, pc}}",
     )
 }
 
-/// A word of four int8 as the halves of two: elements 0 and 2, 1 and 3.
-#[inline(always)]
-fn widen(word: u32) -> [u32; 2] {
-    let (even, odd);
-    // SAFETY: they read one register and write one.
-    unsafe {
-        asm!("sxtb16 {0}, {1}", out(reg) even, in(reg) word, options(pure, nomem, nostack, preserves_flags));
-        asm!("sxtb16 {0}, {1}, ror #8", out(reg) odd, in(reg) word, options(pure, nomem, nostack, preserves_flags));
-    }
-    [even, odd]
+/// Widens words of four int8, each to two words, which are `step` bytes from those of the next.
+/// 1.4 instructions an element.
+///
+/// # Safety
+///
+/// `fours` words of input have to be there, and of output as many pairs. It is not 0.
+#[unsafe(naked)]
+unsafe extern "C" fn widen(to: *mut u32, from: *const i8, fours: usize, step: usize) {
+    naked_asm!(
+        ".macro niwaki_widen",
+        "ldr r4, [r1], #4",
+        "sxtb16 r5, r4, ror #8",
+        "sxtb16 r4, r4",
+        "strd r4, r5, [r0]",
+        "add r0, r3",
+        ".endm",
+        "push {{r4, r5}}",
+        "subs r2, #4",
+        "blo 3f",
+        "2:",
+        "niwaki_widen",
+        "niwaki_widen",
+        "niwaki_widen",
+        "niwaki_widen",
+        "subs r2, #4",
+        "bhs 2b",
+        "3:",
+        "adds r2, #4",
+        "beq 5f",
+        "4:",
+        "niwaki_widen",
+        "subs r2, #1",
+        "bne 4b",
+        "5:",
+        "pop {{r4, r5}}",
+        "bx lr",
+        ".purgem niwaki_widen",
+    )
 }
 
 impl ArmDsp {
@@ -451,32 +493,33 @@ impl Isa for ArmDsp {
         windows: &mut Windows,
         pixels: usize,
         pixel: usize,
-        mut at: usize,
-        mut run: &[i8],
+        at: usize,
+        run: &[i8],
     ) -> Option<()> {
         // The elements up to the next word, words, and what is left.
-        while let Some((&element, rest)) = run.split_first()
-            && (at % 4 != 0 || run.len() < 4)
-        {
+        let head = (at.wrapping_neg() % 4).min(run.len());
+        let (first, rest) = run.split_at_checked(head)?;
+        let (fours, last) = rest.as_chunks::<4>();
+        if !fours.is_empty() {
+            let words = windows
+                .words
+                .get_mut((at + head) / 2 * pixels + 2 * pixel..)?;
+            let step = 2 * pixels;
+            if (fours.len() - 1).checked_mul(step)?.checked_add(2)? > words.len() {
+                return None;
+            }
+            let from = fours.as_ptr().cast();
+            // SAFETY: there are as many words of input, and room for two words at each step.
+            unsafe { widen(words.as_mut_ptr(), from, fours.len(), 4 * step) };
+        }
+        if head + last.len() > 0 {
             let halves: &mut [i16] = bytemuck::cast_slice_mut(&mut windows.words);
-            *halves.get_mut(Self::half(pixels, pixel, at))? = i16::from(element);
-            (at, run) = (at + 1, rest);
-        }
-        if run.is_empty() {
-            return Some(());
-        }
-        let words = windows.words.get_mut(at / 2 * pixels + 2 * pixel..)?;
-        let (fours, rest) = run.as_chunks::<4>();
-        let mut to = words.chunks_mut(2 * pixels.max(1));
-        for four in fours {
-            let [even, odd] = to.next()?.first_chunk_mut()?;
-            [*even, *odd] = widen(u32::from_le_bytes(four.map(i8::cast_unsigned)));
-        }
-        at += 4 * fours.len();
-        for &element in rest {
-            let halves: &mut [i16] = bytemuck::cast_slice_mut(&mut windows.words);
-            *halves.get_mut(Self::half(pixels, pixel, at))? = i16::from(element);
-            at += 1;
+            let ends = (at..)
+                .zip(first)
+                .chain((at + head + 4 * fours.len()..).zip(last));
+            for (at, &element) in ends {
+                *halves.get_mut(Self::half(pixels, pixel, at))? = i16::from(element);
+            }
         }
         Some(())
     }
@@ -562,6 +605,7 @@ impl Isa for ArmDsp {
         if whole > 0 {
             let [x_stride, x_step] = taps.x_stride;
             let [w_stride, w_step] = taps.w_stride;
+            let is_3x3 = taps.rows == 3 && taps.columns == 3;
             let mut columns = Columns {
                 x: x.as_ptr(),
                 w: w.as_ptr(),
@@ -573,6 +617,8 @@ impl Isa for ArmDsp {
                 rows: taps.rows,
                 sums: sums.as_mut_ptr(),
                 end: sums.as_mut_ptr().wrapping_add(whole),
+                x_row: if is_3x3 { x_stride } else { 0 },
+                w_row: w_stride,
             };
             // SAFETY: `fit` has shown that all channels of every tap lie inside both slices; there
             // is at least one tap, and four channels.

@@ -19,10 +19,31 @@ use crate::numerics::OutputStage;
 
 /// Words that windows are brought together in. On microcontrollers every byte of it is a byte of
 /// stack; elsewhere most windows fit whole.
-const WORDS: usize = if cfg!(target_os = "none") { 64 } else { 4096 };
+///
+/// 72 of them are 72 elements of two pixels in 16 bits: a half, a fourth or an eighth of the windows
+/// of 3x3 over 16, 32 or 64 channels.
+const WORDS: usize = if cfg!(target_os = "none") { 72 } else { 4096 };
 
 /// Sums that are held at once.
 pub(crate) const SUMS: usize = if cfg!(target_os = "none") { 64 } else { 512 };
+
+/// What kernels write before they read it. Made once for all bands of an operator's run, as it takes
+/// time to fill it.
+pub(crate) struct Workspace {
+    pub(crate) windows: Windows,
+    pub(crate) sums: [i32; SUMS],
+}
+
+impl Workspace {
+    /// All zero.
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self {
+            windows: Windows { words: [0; WORDS] },
+            sums: [0; SUMS],
+        }
+    }
+}
 
 /// No instruction set takes more pixels together.
 pub(crate) const MAX_PIXELS: usize = if cfg!(target_os = "none") { 2 } else { 8 };
@@ -34,12 +55,6 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    /// All zero.
-    #[inline(always)]
-    pub(crate) fn new() -> Self {
-        Self { words: [0; WORDS] }
-    }
-
     /// Elements of each window that are held at once, a multiple of four.
     #[inline(always)]
     pub(crate) fn piece<I: Isa>(pixels: usize) -> Option<usize> {
@@ -51,7 +66,7 @@ impl Windows {
 impl Windows {
     /// Room for the int8 windows of so many pixels.
     #[inline(always)]
-    fn bytes_mut(&mut self, pixels: usize) -> core::slice::ChunksExactMut<'_, i8> {
+    pub(crate) fn bytes_mut(&mut self, pixels: usize) -> core::slice::ChunksExactMut<'_, i8> {
         let bytes = bytemuck::cast_slice_mut(&mut self.words);
         bytes.chunks_exact_mut(WORDS * size_of::<u32>() / pixels.max(1) & !3)
     }

@@ -311,6 +311,7 @@ impl Isa for Avx512 {
 #[cfg(all(test, feature = "digests"))]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used)]
 mod tests {
+    use super::super::Workspace;
     use super::*;
     use crate::numerics::OutputStage;
 
@@ -346,7 +347,7 @@ mod tests {
             };
             let start = below(len);
             let piece = start..start + 1 + below(len - start);
-            let mut windows = Windows::new();
+            let Workspace { mut windows, .. } = Workspace::new();
             for pixel in 0..pixels {
                 let cut = below(piece.len());
                 let from = &x[below(900)..][..piece.len()];
