@@ -29,6 +29,10 @@ pub(crate) struct ConvI8<'m> {
 /// Zero points that stand in for padding, at most so many at a time.
 const PADDING: usize = 16;
 
+/// Elements of a piece of a window that does not lie where an instruction set can place it: as many
+/// as the workspace holds of one pixel, where such instruction sets are.
+const BYTES: usize = if cfg!(target_os = "none") { 144 } else { 0 };
+
 impl ConvI8<'_> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
     ///
@@ -97,9 +101,8 @@ impl Job for ConvJob<'_> {
                 };
                 let place = |windows: &mut Windows, piece: Range<usize>| {
                     for (index, pixel) in pixels.iter().take(count).flatten().enumerate() {
-                        kernel.gather(pixel, group, x, &piece, |at, run| {
-                            I::place(windows, count, index, at, run)
-                        })?;
+                        let place = (count, index);
+                        kernel.gather::<I>(pixel, group, x, piece.clone(), windows, place)?;
                     }
                     Some(())
                 };
@@ -112,58 +115,72 @@ impl Job for ConvJob<'_> {
 }
 
 impl ConvI8<'_> {
-    /// Brings a piece of a window together: gives `put` the runs that it is made of, and where each
-    /// begins in the piece.
-    #[inline(always)]
-    fn gather(
+    /// Brings a piece of a window together, for pixel `index` of `count`.
+    ///
+    /// Not inlined: it has enough to keep in registers by itself.
+    #[inline(never)]
+    fn gather<I: Isa>(
         &self,
         pixel: &Pixel,
         group: usize,
         x: &[i8],
-        piece: &Range<usize>,
-        mut put: impl FnMut(usize, &[i8]) -> Option<()>,
+        piece: Range<usize>,
+        windows: &mut Windows,
+        (count, index): (usize, usize),
     ) -> Option<()> {
         let Pixel { rows, columns, .. } = *pixel;
         let group_in = self.group_in as usize;
         let in_c = group_in * self.groups as usize;
         let row_len = self.window.kernel_w as usize * group_in;
         // Kernel columns whose bytes are neighbours are one run.
-        let run = match in_c == group_in && self.window.dilation_w == 1 {
-            true => row_len,
-            false => group_in,
-        };
+        let in_one_run = self.groups == 1 && self.window.dilation_w == 1;
+        // Runs that begin where the instruction set cannot place them go there by way of this.
+        let in_place = group_in.is_multiple_of(I::ALIGN);
+        let mut bytes = [0i8; BYTES];
         let padding = [self.input_zero_point as i8; PADDING];
+        // Where rows meet the input.
         let on = [columns.first, columns.first.max(columns.end)].map(|k| k as usize * group_in);
         let mut ky = piece.start.checked_div(row_len)?;
-        let mut at = piece.start;
-        while at < piece.end {
-            let row = ky * row_len;
-            let end = (row + row_len).min(piece.end);
+        let mut within = piece.start - ky * row_len;
+        let len = piece.len();
+        let mut at = 0;
+        while at < len {
             let is_on = (rows.first..rows.end).contains(&(ky as u32));
-            // Where the row meets the input.
-            let [first, behind] = if is_on {
-                on.map(|k| row + k)
-            } else {
-                [end, end]
-            };
-            while at < end {
-                if (first..behind).contains(&at) {
-                    let kx = (at - row).checked_div(group_in)?;
-                    let within = at - row - kx * group_in;
-                    let from = pixel.input_index(ky as u32, kx as u32) * in_c + group * group_in;
-                    let len = (behind.min(end) - at).min(run - within);
-                    put(at - piece.start, x.get(from + within..)?.get(..len)?)?;
-                    at += len;
+            let (from, most) = if is_on && (on[0]..on[1]).contains(&within) {
+                let (kx, within, most) = if in_one_run {
+                    (columns.first, within - on[0], on[1] - within)
                 } else {
-                    let stop = if at < first { first.min(end) } else { end };
-                    let len = (stop - at).min(PADDING);
-                    put(at - piece.start, padding.get(..len)?)?;
-                    at += len;
+                    let kx = within.checked_div(group_in)?;
+                    let within = within - kx * group_in;
+                    (kx as u32, within, group_in - within)
+                };
+                let from = pixel.input_index(ky as u32, kx) * in_c + group * group_in + within;
+                (x.get(from..)?, most)
+            } else {
+                let is_left = is_on && within < on[0];
+                let most = if is_left { on[0] } else { row_len } - within;
+                (padding.as_slice(), most.min(PADDING))
+            };
+            let run = from.get(..most.min(len - at))?;
+            if in_place {
+                I::place(windows, count, index, at, run)?;
+            } else {
+                let to = bytes.get_mut(at..)?.iter_mut();
+                // A loop, as so few are copied faster than a function is called.
+                for (to, &from) in to.zip(run) {
+                    *to = from;
                 }
             }
-            ky += 1;
+            at += run.len();
+            within += run.len();
+            if within == row_len {
+                (ky, within) = (ky + 1, 0);
+            }
         }
-        Some(())
+        if in_place {
+            return Some(());
+        }
+        I::place(windows, count, index, 0, bytes.get(..len)?)
     }
 }
 

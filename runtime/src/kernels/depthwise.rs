@@ -86,11 +86,8 @@ impl Job for DepthwiseJob<'_> {
             let mut start = 0;
             while start < channels {
                 let end = (start + block).min(channels);
+                I::begin(kernel.bias.get(start..end)?, 1, sums)?;
                 let sums = sums.get_mut(..end - start)?;
-                // A loop, as so few are copied faster than a function is called.
-                for (sum, &bias) in sums.iter_mut().zip(kernel.bias.get(start..end)?) {
-                    *sum = bias;
-                }
                 let w_stride = [kernel_w * channels, channels];
                 if is_whole {
                     let taps = Taps2d {

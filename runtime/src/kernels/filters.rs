@@ -39,13 +39,7 @@ impl Filters<'_> {
         let mut start = 0;
         while start < self.bias.len() {
             let channels = start..(start + block).min(self.bias.len());
-            let bias = self.bias.get(channels.clone())?;
-            for sums in sums.chunks_exact_mut(block) {
-                // A loop, as so few are copied faster than a function is called.
-                for (sum, &bias) in sums.iter_mut().zip(bias) {
-                    *sum = bias;
-                }
-            }
+            I::begin(self.bias.get(channels.clone())?, pixels, sums)?;
             let mut at = 0;
             while at < self.len {
                 let piece = at..(at + held).min(self.len);

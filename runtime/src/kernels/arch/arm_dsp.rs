@@ -19,32 +19,36 @@ use crate::numerics::OutputStage;
 pub(crate) struct ArmDsp;
 
 /// What [`products_2x2`] and [`products_1x4`] read and write.
-#[repr(C)]
+#[repr(C, align(8))]
 struct Tiles {
     /// Widened windows.
     x: *const u32,
-    /// Where the weights of the channels of the first tile begin: of two, or of four.
-    w: [*const i8; 4],
     sums: *mut i32,
-    /// The end of the sums of the first pixel.
-    end: *mut i32,
-    /// Bytes of windows in steps of 16 elements.
-    sixteens: usize,
-    /// Bytes of windows in the steps of four that are left, and bits of a word of weights that
-    /// belong to none of the last elements; in one number to ask after both at once.
-    rest: u16,
-    unused: u16,
+    /// Where the loop over steps of four elements is entered, in bytes from its fourth step back, and
+    /// where the windows end, without the step that is not whole.
+    entry: usize,
+    x_end: *const u32,
     /// From the end of a channel's weights to those of the channel that takes its place.
     skip: usize,
+    /// The end of the sums of the first pixel.
+    end: *mut i32,
+    /// Where the weights of the channels of the first tile begin: of two, or of four.
+    w: [*const i8; 4],
+    /// Bits of a word of weights that are no elements in the last step, which is not whole; 0 if all
+    /// are.
+    unused: usize,
 }
+
+/// Bytes of code of a step of [`products_2x2`] and of [`products_1x4`]: of instructions that all have
+/// four.
+const STEP: [usize; 2] = [15 * 4, 21 * 4];
 
 /// Adds the products of two pixels and two channels, tile after tile. 0.94 instructions a product.
 ///
 /// # Safety
 ///
-/// The windows have to hold what `sixteens`, `rest` and `unused` say. The weights and sums of every
-/// tile have to lie inside their slices, three bytes in front of the last weights too; there is at
-/// least one tile.
+/// The windows have to be as long as `x_end` and `unused` say, with at least one whole step. The
+/// weights and sums of every tile have to lie inside their slices; there is at least one tile.
 #[unsafe(naked)]
 unsafe extern "C" fn products_2x2(tiles: &mut Tiles) {
     naked_asm!(
@@ -57,52 +61,48 @@ unsafe extern "C" fn products_2x2(tiles: &mut Tiles) {
         "smlad \\second, r11, r3, \\second",
         ".endm",
         ".macro niwaki_step_2x2",
-        "ldm r0!, {{r8-r11}}",
-        "ldr r3, [r1], #4",
+        "ldm.w r0!, {{r8-r11}}",
+        "ldr.w r3, [r1], #4",
         "niwaki_column_2x2 r4, r6",
-        "ldr r3, [r2], #4",
+        "ldr.w r3, [r2], #4",
         "niwaki_column_2x2 r5, r7",
         ".endm",
         // On the stack: the tiles.
         "push {{r0, r4-r11, lr}}",
         "mov lr, r0",
-        "ldrd r1, r2, [lr, #4]",
+        "ldrd r1, r2, [lr, #24]",
         "2:",
-        "ldr r0, [lr]",
-        "ldr r3, [lr, #20]",
+        "ldrd r0, r3, [lr]",
         "ldrd r4, r5, [r3]",
         "ldrd r6, r7, [r3, #{pitch}]",
-        "ldr r12, [lr, #28]",
-        "cmp r12, #0",
-        "beq 4f",
-        "add lr, r0, r12",
+        "ldrd r12, lr, [lr, #8]",
+        "add pc, r12",
+        "nop",
         "3:",
         "niwaki_step_2x2",
         "niwaki_step_2x2",
         "niwaki_step_2x2",
         "niwaki_step_2x2",
         "cmp r0, lr",
-        "bne 3b",
+        "bne.w 3b",
         "ldr lr, [sp]",
+        "ldr r3, [lr, #40]",
+        "cbnz r3, 5f",
         "4:",
-        "ldr r12, [lr, #32]",
-        "cmp r12, #0",
-        "beq 7f",
-        "uxth r12, r12",
-        "cmp r12, #0",
-        "beq 6f",
-        "add lr, r0, r12",
-        "5:",
-        "niwaki_step_2x2",
-        "cmp r0, lr",
-        "bne 5b",
-        "ldr lr, [sp]",
-        "6:",
-        "ldrh lr, [lr, #34]",
-        "cmp lr, #0",
-        "beq 8f",
+        "ldr r3, [lr, #4]",
+        "ldrd r8, r9, [lr, #16]",
+        "strd r6, r7, [r3, #{pitch}]",
+        "strd r4, r5, [r3], #8",
+        "str r3, [lr, #4]",
+        "add r1, r8",
+        "add r2, r8",
+        "cmp r3, r9",
+        "bne 2b",
+        "pop {{r0, r4-r11, pc}}",
         // The word that ends with the last element, shifted until that is all of it: zeros are left
         // for what stands behind the window.
+        "5:",
+        "mov lr, r3",
         "ldm r0, {{r8-r11}}",
         "add r1, r1, #4",
         "sub r1, r1, lr, lsr #3",
@@ -114,20 +114,8 @@ unsafe extern "C" fn products_2x2(tiles: &mut Tiles) {
         "ldr r3, [r2, #-4]",
         "lsr r3, r3, lr",
         "niwaki_column_2x2 r5, r7",
-        "8:",
         "ldr lr, [sp]",
-        "7:",
-        "ldr r3, [lr, #20]",
-        "strd r6, r7, [r3, #{pitch}]",
-        "strd r4, r5, [r3], #8",
-        "str r3, [lr, #20]",
-        "ldr r12, [lr, #36]",
-        "add r1, r12",
-        "add r2, r12",
-        "ldr r12, [lr, #24]",
-        "cmp r3, r12",
-        "bne 2b",
-        "pop {{r0, r4-r11, pc}}",
+        "b 4b",
         ".purgem niwaki_step_2x2",
         ".purgem niwaki_column_2x2",
         pitch = const SUMS / 2 * size_of::<i32>(),
@@ -150,13 +138,13 @@ unsafe extern "C" fn products_1x4(tiles: &mut Tiles) {
         ".endm",
         ".macro niwaki_step_1x4",
         "ldrd r8, r9, [r0], #8",
-        "ldr r11, [r1], #4",
+        "ldr.w r11, [r1], #4",
         "niwaki_column_1x4 r4",
-        "ldr r11, [r2], #4",
+        "ldr.w r11, [r2], #4",
         "niwaki_column_1x4 r5",
-        "ldr r11, [r3], #4",
+        "ldr.w r11, [r3], #4",
         "niwaki_column_1x4 r6",
-        "ldr r11, [r10], #4",
+        "ldr.w r11, [r10], #4",
         "niwaki_column_1x4 r7",
         ".endm",
         ".macro niwaki_tail_1x4 weights, sum",
@@ -169,64 +157,78 @@ unsafe extern "C" fn products_1x4(tiles: &mut Tiles) {
         // On the stack: the tiles.
         "push {{r0, r4-r11, lr}}",
         "mov lr, r0",
-        "ldrd r1, r2, [lr, #4]",
-        "ldrd r3, r10, [lr, #12]",
+        "ldrd r1, r2, [lr, #24]",
+        "ldrd r3, r10, [lr, #32]",
         "2:",
-        "ldr r0, [lr]",
-        "ldr r12, [lr, #20]",
+        "ldrd r0, r12, [lr]",
         "ldm r12, {{r4-r7}}",
-        "ldr r12, [lr, #28]",
-        "cmp r12, #0",
-        "beq 4f",
-        "add lr, r0, r12",
+        "ldrd r12, lr, [lr, #8]",
+        "add pc, r12",
+        "nop",
         "3:",
         "niwaki_step_1x4",
         "niwaki_step_1x4",
         "niwaki_step_1x4",
         "niwaki_step_1x4",
         "cmp r0, lr",
-        "bne 3b",
+        "bne.w 3b",
         "ldr lr, [sp]",
+        "ldr r12, [lr, #40]",
+        "cmp r12, #0",
+        "bne 5f",
         "4:",
-        "ldr r12, [lr, #32]",
-        "cmp r12, #0",
-        "beq 7f",
-        "uxth r12, r12",
-        "cmp r12, #0",
-        "beq 6f",
-        "add lr, r0, r12",
+        "ldr r12, [lr, #4]",
+        "ldrd r8, r9, [lr, #16]",
+        "stm r12!, {{r4-r7}}",
+        "str r12, [lr, #4]",
+        "add r1, r8",
+        "add r2, r8",
+        "add r3, r8",
+        "add r10, r8",
+        "cmp r12, r9",
+        "bne 2b",
+        "pop {{r0, r4-r11, pc}}",
         "5:",
-        "niwaki_step_1x4",
-        "cmp r0, lr",
-        "bne 5b",
-        "ldr lr, [sp]",
-        "6:",
-        "ldrh lr, [lr, #34]",
-        "cmp lr, #0",
-        "beq 8f",
+        "mov lr, r12",
         "ldrd r8, r9, [r0]",
         "niwaki_tail_1x4 r1, r4",
         "niwaki_tail_1x4 r2, r5",
         "niwaki_tail_1x4 r3, r6",
         "niwaki_tail_1x4 r10, r7",
-        "8:",
         "ldr lr, [sp]",
-        "7:",
-        "ldr r12, [lr, #20]",
-        "stm r12!, {{r4-r7}}",
-        "str r12, [lr, #20]",
-        "ldr r11, [lr, #36]",
-        "add r1, r11",
-        "add r2, r11",
-        "add r3, r11",
-        "add r10, r11",
-        "ldr r11, [lr, #24]",
-        "cmp r12, r11",
-        "bne 2b",
-        "pop {{r0, r4-r11, pc}}",
+        "b 4b",
         ".purgem niwaki_step_1x4",
         ".purgem niwaki_column_1x4",
         ".purgem niwaki_tail_1x4",
+    )
+}
+
+/// Copies words, each to two places. 0.6 instructions a word.
+///
+/// # Safety
+///
+/// `count` words have to be there at all three. It is a multiple of 4.
+#[unsafe(naked)]
+unsafe extern "C" fn copy_twice(to: *mut i32, too: *mut i32, from: *const i32, count: usize) {
+    naked_asm!(
+        "push {{r4-r11}}",
+        "subs r3, #8",
+        "blo 3f",
+        "2:",
+        "ldm r2!, {{r4-r11}}",
+        "stm r0!, {{r4-r11}}",
+        "stm r1!, {{r4-r11}}",
+        "subs r3, #8",
+        "bhs 2b",
+        "3:",
+        "adds r3, #8",
+        "beq 4f",
+        "ldm r2, {{r4-r7}}",
+        "stm r0, {{r4-r7}}",
+        "stm r1, {{r4-r7}}",
+        "4:",
+        "pop {{r4-r11}}",
+        "bx lr",
     )
 }
 
@@ -460,21 +462,23 @@ impl ArmDsp {
         (at & !3) * pixels + 4 * pixel + within
     }
 
-    /// The products of filters of less than four weights, which the assembly cannot read as words.
+    /// The products of pieces of less than four weights, which the assembly cannot read as words.
     #[inline(never)]
     fn short_products(
         windows: &Windows,
         pixels: usize,
         filters: &Filters<'_>,
         channels: Range<usize>,
+        piece: Range<usize>,
         sums: &mut [i32; SUMS],
     ) -> Option<()> {
         let halves: &[i16] = bytemuck::cast_slice(&windows.words);
         let sums = sums.chunks_exact_mut(SUMS.checked_div(pixels)?);
         for (pixel, sums) in sums.enumerate() {
             for (channel, sum) in channels.clone().zip(sums) {
-                let weights = filters.weights.get(channel * filters.len..)?;
-                for (at, &w) in weights.iter().take(filters.len).enumerate() {
+                let row = channel * filters.len;
+                let weights = filters.weights.get(row + piece.start..row + piece.end)?;
+                for (at, &w) in weights.iter().enumerate() {
                     let x = *halves.get(Self::half(pixels, pixel, at))?;
                     *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
                 }
@@ -487,6 +491,7 @@ impl ArmDsp {
 impl Isa for ArmDsp {
     const PIXELS: usize = 2;
     const ELEMENT: usize = 2;
+    const ALIGN: usize = 4;
 
     #[inline(always)]
     fn place(
@@ -496,29 +501,44 @@ impl Isa for ArmDsp {
         at: usize,
         run: &[i8],
     ) -> Option<()> {
-        // The elements up to the next word, words, and what is left.
-        let head = (at.wrapping_neg() % 4).min(run.len());
-        let (first, rest) = run.split_at_checked(head)?;
-        let (fours, last) = rest.as_chunks::<4>();
+        let (fours, rest) = run.as_chunks::<4>();
+        let words = windows.words.get_mut(at / 2 * pixels + 2 * pixel..)?;
+        let step = 2 * pixels;
+        if at % 4 != 0 || (run.len().div_ceil(4) * step).checked_sub(step)? + 2 > words.len() {
+            return None;
+        }
         if !fours.is_empty() {
-            let words = windows
-                .words
-                .get_mut((at + head) / 2 * pixels + 2 * pixel..)?;
-            let step = 2 * pixels;
-            if (fours.len() - 1).checked_mul(step)?.checked_add(2)? > words.len() {
-                return None;
-            }
             let from = fours.as_ptr().cast();
             // SAFETY: there are as many words of input, and room for two words at each step.
             unsafe { widen(words.as_mut_ptr(), from, fours.len(), 4 * step) };
         }
-        if head + last.len() > 0 {
-            let halves: &mut [i16] = bytemuck::cast_slice_mut(&mut windows.words);
-            let ends = (at..)
-                .zip(first)
-                .chain((at + head + 4 * fours.len()..).zip(last));
-            for (at, &element) in ends {
-                *halves.get_mut(Self::half(pixels, pixel, at))? = i16::from(element);
+        if !rest.is_empty() {
+            let mut last = [0; 4];
+            for (last, &element) in last.iter_mut().zip(rest) {
+                *last = element;
+            }
+            let to = words.get_mut(fours.len() * step..)?.as_mut_ptr();
+            // SAFETY: `last` is a word, and there is room for two.
+            unsafe { widen(to, last.as_ptr(), 1, 4 * step) };
+        }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn begin(bias: &[i32], pixels: usize, sums: &mut [i32; SUMS]) -> Option<()> {
+        let (fours, rest) = bias.split_at(bias.len() & !3);
+        let pitch = SUMS.checked_div(pixels)?;
+        if pixels > Self::PIXELS || bias.len() > pitch {
+            return None;
+        }
+        // The second pixel, or the same again.
+        let second = if pixels == 2 { pitch } else { 0 };
+        let to = sums.as_mut_ptr();
+        // SAFETY: there are as many sums of each pixel as biases at least.
+        unsafe { copy_twice(to, to.wrapping_add(second), fours.as_ptr(), fours.len()) };
+        for sums in sums.chunks_exact_mut(pitch) {
+            for (sum, &bias) in sums.iter_mut().skip(fours.len()).zip(rest) {
+                *sum = bias;
             }
         }
         Some(())
@@ -534,14 +554,13 @@ impl Isa for ArmDsp {
         sums: &mut [i32; SUMS],
     ) -> Option<()> {
         let (len, pitch) = (piece.len(), SUMS.checked_div(pixels)?);
-        if filters.len < 4 {
-            return Self::short_products(windows, pixels, filters, channels, sums);
+        if len < 4 {
+            return Self::short_products(windows, pixels, filters, channels, piece, sums);
         }
         let weights = filters.weights;
         let fits = pixels <= Self::PIXELS
             && Windows::piece::<Self>(pixels)? >= len
             && channels.len() <= pitch
-            && piece.end >= 4
             && piece.end <= filters.len
             && channels.end.checked_mul(filters.len)? <= weights.len();
         if !fits || channels.is_empty() || len == 0 {
@@ -553,15 +572,17 @@ impl Isa for ArmDsp {
             weights.as_ptr().wrapping_add(start)
         };
         let tiles = |first: usize, sums: *mut i32, end: usize| {
+            let x = windows.words.as_ptr();
             let mut tiles = Tiles {
-                x: windows.words.as_ptr(),
-                w: [0, 1, 2, 3].map(|channel| from(first + channel)),
+                x,
                 sums,
-                end: sums.wrapping_add(end),
-                sixteens: (len & !15) * 2 * pixels,
-                rest: ((len & 12) * 2 * pixels) as u16,
-                unused: ((4 - len % 4) % 4 * 8) as u16,
+                // The program counter is two instructions of two bytes behind the jump.
+                entry: (4 - len / 4 % 4) % 4 * STEP[usize::from(pixels == 1)],
+                x_end: x.wrapping_add((len & !3) / 2 * pixels),
                 skip: wide * filters.len - len,
+                end: sums.wrapping_add(end),
+                w: [0, 1, 2, 3].map(|channel| from(first + channel)),
+                unused: (4 - len % 4) % 4 * 8,
             };
             // SAFETY: `fits` has shown that the windows hold `len` elements, rounded up to a
             // multiple of four, which the piece is; that the weights of all channels are there up to

@@ -179,8 +179,11 @@ pub(crate) trait Isa {
     /// Bytes of an element in [`Windows`].
     const ELEMENT: usize;
 
-    /// Copies a run of input to element `at` of the window of a pixel, the `pixel`-th of `pixels`.
-    /// `None` when it does not fit.
+    /// Where a run may begin in a window: at multiples of that, a power of two up to 4.
+    const ALIGN: usize = 1;
+
+    /// Copies a run of input to element `at` of the window of a pixel, the `pixel`-th of `pixels`;
+    /// some elements behind it may change. `None` when it does not fit.
     fn place(
         windows: &mut Windows,
         pixels: usize,
@@ -188,6 +191,15 @@ pub(crate) trait Isa {
         at: usize,
         run: &[i8],
     ) -> Option<()>;
+
+    /// Sets the sums of `pixels` pixels to the bias.
+    #[inline(always)]
+    fn begin(bias: &[i32], pixels: usize, sums: &mut [i32; SUMS]) -> Option<()> {
+        for sums in sums.chunks_exact_mut(SUMS.checked_div(pixels)?) {
+            sums.get_mut(..bias.len())?.copy_from_slice(bias);
+        }
+        Some(())
+    }
 
     /// Adds the products of the windows of `pixels` pixels, of which the elements `piece` are there,
     /// and the weights of some channels. The sums of a pixel are [`SUMS`]` / pixels` apart. `None`
