@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{self, Isa, Job, Windows, Workspace};
+use super::arch::{self, Isa, Job, MAX_PIXELS, Pieces, Windows, Workspace};
 use super::filters::Filters;
 use super::window::Pixel;
 use super::{Band, Window};
@@ -28,10 +28,6 @@ pub(crate) struct ConvI8<'m> {
 
 /// Zero points that stand in for padding, at most so many at a time.
 const PADDING: usize = 16;
-
-/// Elements of a piece of a window that does not lie where an instruction set can place it: as many
-/// as the workspace holds of one pixel, where such instruction sets are.
-const BYTES: usize = if cfg!(target_os = "none") { 144 } else { 0 };
 
 impl ConvI8<'_> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
@@ -81,11 +77,11 @@ impl Job for ConvJob<'_> {
         let len = (window.kernel_h * window.kernel_w * kernel.group_in) as usize;
         let out_c = group_out * groups as usize;
         let mut left = window.pixels(band)?;
-        let mut pixels = [None; arch::MAX_PIXELS];
+        let mut pixels = [Pixel::default(); MAX_PIXELS];
         for y in y.chunks_mut((I::PIXELS * out_c).max(1)) {
             let mut count = 0;
             for (to, pixel) in pixels.iter_mut().take(I::PIXELS).zip(&mut left) {
-                *to = Some(pixel);
+                *to = pixel;
                 count += 1;
             }
             for group in 0..groups as usize {
@@ -99,12 +95,9 @@ impl Job for ConvJob<'_> {
                     multipliers: kernel.multipliers.get(channels.clone())?,
                     stage: kernel.stage,
                 };
-                let place = |windows: &mut Windows, piece: Range<usize>| {
-                    for (index, pixel) in pixels.iter().take(count).flatten().enumerate() {
-                        let place = (count, index);
-                        kernel.gather::<I>(pixel, group, x, piece.clone(), windows, place)?;
-                    }
-                    Some(())
+                let place = |windows: &mut _, pieces: &mut _, piece: Range<usize>| {
+                    let pixels = pixels.get(..count)?;
+                    kernel.gather::<I>(pixels, group, x, piece, windows, pieces)
                 };
                 let y = y.get_mut(channels.start..)?;
                 filters.run::<I>(workspace, count, place, y, out_c)?;
@@ -115,64 +108,56 @@ impl Job for ConvJob<'_> {
 }
 
 impl ConvI8<'_> {
-    /// Brings a piece of a window together, for pixel `index` of `count`.
+    /// Brings a piece of the windows of some pixels together.
     ///
     /// Not inlined: it has enough to keep in registers by itself.
     #[inline(never)]
     fn gather<I: Isa>(
         &self,
-        pixel: &Pixel,
+        pixels: &[Pixel],
         group: usize,
         x: &[i8],
         piece: Range<usize>,
         windows: &mut Windows,
-        (count, index): (usize, usize),
+        pieces: &mut Pieces,
     ) -> Option<()> {
-        let Pixel { rows, columns, .. } = *pixel;
         let group_in = self.group_in as usize;
-        let in_c = group_in * self.groups as usize;
         let row_len = self.window.kernel_w as usize * group_in;
-        // Kernel columns whose bytes are neighbours are one run.
-        let in_one_run = self.groups == 1 && self.window.dilation_w == 1;
-        // Runs that begin where the instruction set cannot place them go there by way of this.
+        // Runs that begin where the instruction set cannot place them go there by way of `pieces`.
         let in_place = group_in.is_multiple_of(I::ALIGN);
-        let mut bytes = [0i8; BYTES];
         let padding = [self.input_zero_point as i8; PADDING];
-        // Where rows meet the input.
-        let on = [columns.first, columns.first.max(columns.end)].map(|k| k as usize * group_in);
         let mut ky = piece.start.checked_div(row_len)?;
         let mut within = piece.start - ky * row_len;
         let len = piece.len();
         let mut at = 0;
         while at < len {
-            let is_on = (rows.first..rows.end).contains(&(ky as u32));
-            let (from, most) = if is_on && (on[0]..on[1]).contains(&within) {
-                let (kx, within, most) = if in_one_run {
-                    (columns.first, within - on[0], on[1] - within)
+            let mut runs = [padding.as_slice(); MAX_PIXELS];
+            let mut most = len - at;
+            for (pixel, run) in pixels.iter().zip(&mut runs) {
+                let (from, there) = self.run_from(pixel, group, [ky, within])?;
+                if let Some(from) = from {
+                    *run = x.get(from..)?;
                 } else {
-                    let kx = within.checked_div(group_in)?;
-                    let within = within - kx * group_in;
-                    (kx as u32, within, group_in - within)
-                };
-                let from = pixel.input_index(ky as u32, kx) * in_c + group * group_in + within;
-                (x.get(from..)?, most)
-            } else {
-                let is_left = is_on && within < on[0];
-                let most = if is_left { on[0] } else { row_len } - within;
-                (padding.as_slice(), most.min(PADDING))
-            };
-            let run = from.get(..most.min(len - at))?;
+                    most = most.min(PADDING);
+                }
+                most = most.min(there);
+            }
+            for run in runs.iter_mut().take(pixels.len()) {
+                *run = run.get(..most)?;
+            }
+            let runs = runs.get(..pixels.len())?;
             if in_place {
-                I::place(windows, count, index, at, run)?;
+                I::place(windows, at, runs)?;
             } else {
-                let to = bytes.get_mut(at..)?.iter_mut();
-                // A loop, as so few are copied faster than a function is called.
-                for (to, &from) in to.zip(run) {
-                    *to = from;
+                for (piece, run) in pieces.iter_mut().zip(runs) {
+                    // A loop, as so few are copied faster than a function is called.
+                    for (to, &from) in piece.get_mut(at..)?.iter_mut().zip(*run) {
+                        *to = from;
+                    }
                 }
             }
-            at += run.len();
-            within += run.len();
+            at += most;
+            within += most;
             if within == row_len {
                 (ky, within) = (ky + 1, 0);
             }
@@ -180,7 +165,49 @@ impl ConvI8<'_> {
         if in_place {
             return Some(());
         }
-        I::place(windows, count, index, 0, bytes.get(..len)?)
+        let mut runs = [[].as_slice(); MAX_PIXELS];
+        for (run, piece) in runs.iter_mut().zip(&*pieces) {
+            *run = piece.get(..len)?;
+        }
+        I::place(windows, 0, runs.get(..pixels.len())?)
+    }
+
+    /// Where the input under an element of a window begins, `None` in the padding, and how many
+    /// elements from there on are one run.
+    #[inline(always)]
+    fn run_from(
+        &self,
+        pixel: &Pixel,
+        group: usize,
+        [ky, within]: [usize; 2],
+    ) -> Option<(Option<usize>, usize)> {
+        let Pixel { rows, columns, .. } = *pixel;
+        let group_in = self.group_in as usize;
+        let in_c = group_in * self.groups as usize;
+        let row_len = self.window.kernel_w as usize * group_in;
+        let ky = ky as u32;
+        if ky < rows.first || ky >= rows.end {
+            return Some((None, row_len - within));
+        }
+        // Where the row meets the input.
+        let on = columns.first as usize * group_in;
+        if within < on {
+            return Some((None, on - within));
+        }
+        let behind = columns.end as usize * group_in;
+        if within >= behind {
+            return Some((None, row_len - within));
+        }
+        // Kernel columns whose bytes are neighbours are one run.
+        let (kx, within, there) = if self.groups == 1 && self.window.dilation_w == 1 {
+            (columns.first, within - on, behind - within)
+        } else {
+            let kx = within.checked_div(group_in)?;
+            let within = within - kx * group_in;
+            (kx as u32, within, group_in - within)
+        };
+        let from = pixel.input_index(ky, kx) * in_c + group * group_in + within;
+        Some((Some(from), there))
     }
 }
 

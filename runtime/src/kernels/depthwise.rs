@@ -1,7 +1,5 @@
 //! Depthwise convolution: every channel has its own filter and gives one output.
 
-use core::ops::Range;
-
 use super::arch::{self, Isa, Job, SUMS, Taps2d, Workspace};
 use super::conv::CopyChecked;
 use super::window::Pixel;
@@ -62,63 +60,18 @@ impl Job for DepthwiseJob<'_> {
             x,
             y,
         } = self;
-        let Workspace { windows, sums } = workspace;
-        let DepthwiseI8 { window, .. } = *kernel;
         let channels = kernel.channels as usize;
-        let [kernel_h, kernel_w] = [window.kernel_h, window.kernel_w].map(|taps| taps as usize);
-        let taps = kernel_h * kernel_w;
-        let line = (window.in_w * window.dilation_h) as usize * channels;
-        let strides = [line, window.dilation_w as usize * channels];
-        let windows = windows.bytes_mut(1).next()?;
+        let padding = [kernel.input_zero_point as i8; SUMS];
         let mut pixels = y.chunks_exact_mut(channels.max(1));
-        window.for_each_pixel(band, |pixel| {
-            let y = pixels.next()?;
-            let is_whole =
-                [pixel.rows.count(), pixel.columns.count()] == [window.kernel_h, window.kernel_w];
-            // Channels that are summed together, and how many of their taps.
-            let (block, held) = if is_whole {
-                (SUMS, taps)
-            } else {
-                let block = windows.len().checked_div(taps)? & !3;
-                let block = block.clamp(BLOCK, SUMS);
-                (block, windows.len().checked_div(block)?)
-            };
+        kernel.window.for_each_pixel(band, |pixel| {
             let mut start = 0;
-            while start < channels {
-                let end = (start + block).min(channels);
-                I::begin(kernel.bias.get(start..end)?, 1, sums)?;
-                let sums = sums.get_mut(..end - start)?;
-                let w_stride = [kernel_w * channels, channels];
-                if is_whole {
-                    let taps = Taps2d {
-                        rows: kernel_h,
-                        columns: kernel_w,
-                        x_stride: strides,
-                        w_stride,
-                    };
-                    let x = x.get(pixel.input_index(0, 0) * channels + start..)?;
-                    I::depthwise(&taps, x, kernel.weights.get(start..)?, sums)?;
-                } else {
-                    // Brought together, padding included, as many taps as there is room for.
-                    let mut first = 0;
-                    while first < taps {
-                        let count = held.min(taps - first);
-                        kernel.gather(&pixel, x, first..first + count, start..end, windows)?;
-                        let rows = if count == taps { kernel_h } else { 1 };
-                        let columns = count.checked_div(rows)?;
-                        let taps = Taps2d {
-                            rows,
-                            columns,
-                            x_stride: [columns * sums.len(), sums.len()],
-                            w_stride,
-                        };
-                        let w = kernel.weights.get(first * channels + start..)?;
-                        I::depthwise(&taps, windows, w, sums)?;
-                        first += count;
-                    }
-                }
+            for outputs in pixels.next()?.chunks_mut(SUMS) {
+                let end = start + outputs.len();
+                I::begin(kernel.bias.get(start..end)?, 1, &mut workspace.sums)?;
+                let sums = workspace.sums.get_mut(..outputs.len())?;
+                kernel.add_products::<I>(&pixel, x, &padding, start, sums)?;
                 let multipliers = kernel.multipliers.get(start..end)?;
-                I::requantize(&kernel.stage, sums, multipliers, y.get_mut(start..end)?)?;
+                I::requantize(&kernel.stage, sums, multipliers, outputs)?;
                 start = end;
             }
             Some(())
@@ -126,41 +79,60 @@ impl Job for DepthwiseJob<'_> {
     }
 }
 
-/// Channels of a window with padding that are summed together at least.
-const BLOCK: usize = 4;
-
 impl DepthwiseI8<'_> {
-    /// Writes some channels of some taps of a window one behind the other, `[taps][channels]`, zero
-    /// points where it is padding.
+    /// Adds what the channels from `start` on give on a pixel.
     #[inline(always)]
-    fn gather(
+    fn add_products<I: Isa>(
         &self,
         pixel: &Pixel,
         x: &[i8],
-        taps: Range<usize>,
-        channels: Range<usize>,
-        to: &mut [i8],
+        padding: &[i8],
+        start: usize,
+        sums: &mut [i32],
     ) -> Option<()> {
+        let channels = self.channels as usize;
+        let window = self.window;
         let Pixel { rows, columns, .. } = *pixel;
-        let kernel_w = self.window.kernel_w as usize;
-        let mut ky = taps.start.checked_div(kernel_w)? as u32;
-        let mut kx = taps.start.checked_rem(kernel_w)? as u32;
-        let mut to = to.chunks_exact_mut(channels.len().max(1));
-        for _ in taps {
-            let to = to.next()?;
-            if (rows.first..rows.end).contains(&ky) && (columns.first..columns.end).contains(&kx) {
-                let from = pixel.input_index(ky, kx) * self.channels as usize;
-                let from = x.get(from + channels.start..from + channels.end)?;
-                to.copy_from_slice_checked(from)?;
-            } else {
-                to.fill(self.input_zero_point as i8);
-            }
-            kx += 1;
-            if kx == self.window.kernel_w {
-                (ky, kx) = (ky + 1, 0);
-            }
+        let whole_row = window.kernel_w as usize * channels;
+        let taps = |rows: u32, columns: u32, x_stride: [usize; 2]| Taps2d {
+            rows: rows as usize,
+            columns: columns as usize,
+            x_stride,
+            w_stride: [whole_row, channels],
+        };
+        let weights = |ky: u32, kx: u32| {
+            let tap = (ky * window.kernel_w + kx) as usize;
+            self.weights.get(tap * channels + start..)
+        };
+        if rows.count() > 0 && columns.count() > 0 {
+            let line = (window.in_w * window.dilation_h) as usize * channels;
+            let strides = [line, window.dilation_w as usize * channels];
+            let x = x.get(pixel.input_index(rows.first, columns.first) * channels + start..)?;
+            let w = weights(rows.first, columns.first)?;
+            I::depthwise(&taps(rows.count(), columns.count(), strides), x, w, sums)?;
         }
-        Some(())
+        let full = [window.kernel_h, window.kernel_w];
+        if [rows.count(), columns.count()] == full || self.input_zero_point == 0 {
+            return Some(());
+        }
+        // The padding: rows above and below, columns on the left and right.
+        let mut pad = |[ky, rows]: [u32; 2], [kx, columns]: [u32; 2]| -> Option<()> {
+            if rows == 0 || columns == 0 {
+                return Some(());
+            }
+            I::depthwise(
+                &taps(rows, columns, [0, 0]),
+                padding,
+                weights(ky, kx)?,
+                sums,
+            )
+        };
+        let [below, right] = [rows, columns].map(|taps| taps.first.max(taps.end));
+        let on = [rows.first, rows.count()];
+        pad([0, rows.first], [0, window.kernel_w])?;
+        pad([below, window.kernel_h - below], [0, window.kernel_w])?;
+        pad(on, [0, columns.first])?;
+        pad(on, [right, window.kernel_w - right])
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{Isa, SUMS, Windows, Workspace};
+use super::arch::{Isa, Pieces, SUMS, Windows, Workspace};
 use crate::numerics::OutputStage;
 
 /// The weights of the output channels of one group, and how their sums become outputs.
@@ -29,13 +29,17 @@ impl Filters<'_> {
         &self,
         workspace: &mut Workspace,
         pixels: usize,
-        mut place: impl FnMut(&mut Windows, Range<usize>) -> Option<()>,
+        mut place: impl FnMut(&mut Windows, &mut Pieces, Range<usize>) -> Option<()>,
         y: &mut [i8],
         pitch: usize,
     ) -> Option<()> {
         let held = Windows::piece::<I>(pixels)?;
         let block = SUMS.checked_div(pixels)?;
-        let Workspace { windows, sums } = workspace;
+        let Workspace {
+            windows,
+            pieces,
+            sums,
+        } = workspace;
         let mut start = 0;
         while start < self.bias.len() {
             let channels = start..(start + block).min(self.bias.len());
@@ -45,7 +49,7 @@ impl Filters<'_> {
                 let piece = at..(at + held).min(self.len);
                 at = piece.end;
                 if start == 0 || held < self.len {
-                    place(windows, piece.clone())?;
+                    place(windows, pieces, piece.clone())?;
                 }
                 I::products(windows, pixels, self, channels.clone(), piece, sums)?;
             }

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{self, Isa, Job, Windows, Workspace};
+use super::arch::{self, Isa, Job, MAX_PIXELS, Windows, Workspace};
 use super::conv::CopyChecked;
 use super::filters::Filters;
 use crate::numerics::{OutputStage, clamp_f32};
@@ -64,11 +64,12 @@ impl Job for ProductJob<'_> {
         let rows = x.chunks((I::PIXELS * depth).max(1));
         for (x, y) in rows.zip(y.chunks_mut((I::PIXELS * outputs).max(1))) {
             let count = x.len().checked_div(depth)?;
-            let place = |windows: &mut Windows, piece: Range<usize>| {
-                for (index, x) in x.chunks_exact(depth.max(1)).enumerate() {
-                    I::place(windows, count, index, 0, x.get(piece.clone())?)?;
+            let place = |windows: &mut Windows, _: &mut _, piece: Range<usize>| {
+                let mut runs = [[].as_slice(); MAX_PIXELS];
+                for (run, x) in runs.iter_mut().zip(x.chunks_exact(depth.max(1))) {
+                    *run = x.get(piece.clone())?;
                 }
-                Some(())
+                I::place(windows, 0, runs.get(..count)?)
             };
             filters.run::<I>(workspace, count, place, y, outputs)?;
         }

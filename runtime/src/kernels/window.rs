@@ -52,7 +52,7 @@ pub(crate) struct Axis {
 }
 
 /// The kernel elements that meet the input, for one output position on one axis.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Taps {
     /// First kernel element that lies on the input.
     pub(crate) first: u32,
@@ -272,7 +272,7 @@ pub(crate) struct Band {
 }
 
 /// One output pixel: where its window meets the input.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pixel {
     /// First row of the image, counted from the input's first; below 0, and wrapped, when the
     /// input begins later.

@@ -317,7 +317,9 @@ impl<'m, 'a> Memory<'m, 'a> {
         mut run: impl FnMut(&Band, &[A], &mut [O]) -> Option<()>,
     ) -> Result<(), Fault> {
         let mut done = 0;
-        while let Some(stretch) = self.stretch(steps, done)? {
+        while !steps.is_done(done)
+            && let Some(stretch) = self.stretch(steps, done)?
+        {
             let (sources, y) = split_at_output(self.data, self.arena, &stretch.to)?;
             let x = sources.bytes(stretch.storage, stretch.from)?;
             run(&stretch.band, x, y).ok_or(Fault)?;

@@ -233,21 +233,19 @@ unsafe extern "C" fn copy_twice(to: *mut i32, too: *mut i32, from: *const i32, c
 }
 
 /// What [`depthwise_fours`] reads and writes.
-#[repr(C)]
+#[repr(C, align(8))]
 struct Columns {
     x: *const i8,
     w: *const i8,
     /// From a tap of a row to the next.
     x_step: usize,
     w_step: usize,
-    /// From the end of a row of taps to the next row.
-    x_skip: usize,
-    w_skip: usize,
+    unused: [usize; 2],
     columns: usize,
     rows: usize,
     sums: *mut i32,
     end: *mut i32,
-    /// From a row of three taps to the next, if there are three; 0 otherwise.
+    /// From a row of taps to the next.
     x_row: usize,
     w_row: usize,
 }
@@ -271,45 +269,81 @@ unsafe extern "C" fn depthwise_fours(columns: &mut Columns) {
         "smlatt r6, r8, r10, r6",
         "smlatt r7, r9, r11, r7",
         ".endm",
-        ".macro niwaki_row",
+        ".macro niwaki_row_2",
         "ldr r8, [r0]",
         "ldr r10, [r1]",
         "niwaki_tap",
         "ldr r8, [r0, r2]",
         "ldr r10, [r1, r3]",
         "niwaki_tap",
+        ".endm",
+        ".macro niwaki_row_3",
+        "niwaki_row_2",
         "ldr r8, [r0, r2, lsl #1]",
         "ldr r10, [r1, r3, lsl #1]",
         "niwaki_tap",
         ".endm",
-        // On the stack: the columns, and the rows that are left.
+        // On the stack: rows that are left, from a row to the next, the columns.
         "push {{r0, r4-r11, lr}}",
         "sub sp, #8",
-        "mov r12, r0",
         "2:",
-        "ldm r12, {{r0-r3}}",
+        "mov r12, r0",
         "ldr r8, [r12, #32]",
         "ldm r8, {{r4-r7}}",
-        "ldr lr, [r12, #40]",
-        "cmp lr, #0",
-        "beq 4f",
+        "ldrd lr, r8, [r12, #24]",
+        "ldrd r9, r10, [r12, #40]",
+        "ldm r12, {{r0-r3}}",
+        "cmp lr, #3",
+        "bne 4f",
+        "cmp r8, #3",
+        "bne 3f",
         // Three by three, the usual: strides in the addresses, no loop.
-        "ldr r12, [r12, #44]",
-        "niwaki_row",
+        "mov lr, r9",
+        "mov r12, r10",
+        "niwaki_row_3",
         "add r0, lr",
         "add r1, r12",
-        "niwaki_row",
+        "niwaki_row_3",
         "add r0, lr",
         "add r1, r12",
-        "niwaki_row",
-        "ldr r12, [sp, #8]",
+        "niwaki_row_3",
         "b 8f",
+        // Rows of three.
+        "3:",
+        "mov lr, r8",
+        "mov r12, r10",
+        "str r9, [sp, #4]",
+        "10:",
+        "niwaki_row_3",
+        "subs lr, #1",
+        "beq 8f",
+        "ldr r8, [sp, #4]",
+        "add r0, r8",
+        "add r1, r12",
+        "b 10b",
         "4:",
-        "ldr lr, [r12, #28]",
+        "cmp lr, #2",
+        "bne 5f",
+        // Rows of two.
+        "mov lr, r8",
+        "mov r12, r10",
+        "str r9, [sp, #4]",
+        "11:",
+        "niwaki_row_2",
+        "subs lr, #1",
+        "beq 8f",
+        "ldr r8, [sp, #4]",
+        "add r0, r8",
+        "add r1, r12",
+        "b 11b",
+        // Any other rows.
         "5:",
-        "str lr, [sp]",
+        "strd r8, r9, [sp]",
+        "mov r12, r10",
         "6:",
-        "ldr lr, [r12, #24]",
+        "ldr lr, [sp, #8]",
+        "ldr lr, [lr, #24]",
+        "push {{r0, r1}}",
         "7:",
         "ldr r8, [r0]",
         "ldr r10, [r1]",
@@ -318,26 +352,28 @@ unsafe extern "C" fn depthwise_fours(columns: &mut Columns) {
         "niwaki_tap",
         "subs lr, #1",
         "bne 7b",
-        "ldrd r8, r10, [r12, #16]",
+        "pop {{r0, r1}}",
+        "ldrd lr, r8, [sp]",
         "add r0, r8",
-        "add r1, r10",
-        "ldr lr, [sp]",
+        "add r1, r12",
         "subs lr, #1",
         "str lr, [sp]",
         "bne 6b",
         "8:",
-        "ldrd r8, r9, [r12, #32]",
+        "ldr r0, [sp, #8]",
+        "ldrd r8, r9, [r0, #32]",
         "stm r8!, {{r4-r7}}",
-        "str r8, [r12, #32]",
-        "ldrd r0, r1, [r12]",
-        "add r0, #4",
+        "str r8, [r0, #32]",
+        "ldrd r1, r2, [r0]",
         "add r1, #4",
-        "strd r0, r1, [r12]",
+        "add r2, #4",
+        "strd r1, r2, [r0]",
         "cmp r8, r9",
         "bne 2b",
         "add sp, #8",
         "pop {{r0, r4-r11, pc}}",
-        ".purgem niwaki_row",
+        ".purgem niwaki_row_2",
+        ".purgem niwaki_row_3",
         ".purgem niwaki_tap",
     )
 }
@@ -413,41 +449,72 @@ unsafe extern "C" fn requantize_fours(
     )
 }
 
-/// Widens words of four int8, each to two words, which are `step` bytes from those of the next.
-/// 1.4 instructions an element.
+/// Widens words of four int8, each to two words. 1.1 instructions an element.
 ///
 /// # Safety
 ///
 /// `fours` words of input have to be there, and of output as many pairs. It is not 0.
 #[unsafe(naked)]
-unsafe extern "C" fn widen(to: *mut u32, from: *const i8, fours: usize, step: usize) {
+unsafe extern "C" fn widen(to: *mut u32, from: *const i8, fours: usize) {
     naked_asm!(
-        ".macro niwaki_widen",
+        "push {{r4, r5}}",
+        "lsrs r3, r2, #1",
+        "beq 3f",
+        "2:",
         "ldr r4, [r1], #4",
         "sxtb16 r5, r4, ror #8",
         "sxtb16 r4, r4",
+        "strd r4, r5, [r0], #8",
+        "ldr r4, [r1], #4",
+        "sxtb16 r5, r4, ror #8",
+        "sxtb16 r4, r4",
+        "strd r4, r5, [r0], #8",
+        "subs r3, #1",
+        "bne 2b",
+        "3:",
+        "lsls r2, r2, #31",
+        "beq 4f",
+        "ldr r4, [r1]",
+        "sxtb16 r5, r4, ror #8",
+        "sxtb16 r4, r4",
         "strd r4, r5, [r0]",
-        "add r0, r3",
+        "4:",
+        "pop {{r4, r5}}",
+        "bx lr",
+    )
+}
+
+/// The same of two inputs in turns. 1 instruction an element.
+///
+/// # Safety
+///
+/// `fours` words of both inputs have to be there, and of output as many pairs for each. It is not 0.
+#[unsafe(naked)]
+unsafe extern "C" fn widen_two(to: *mut u32, from: *const i8, second: *const i8, fours: usize) {
+    naked_asm!(
+        ".macro niwaki_widen",
+        "ldr r4, [r1], #4",
+        "ldr r6, [r2], #4",
+        "sxtb16 r5, r4, ror #8",
+        "sxtb16 r4, r4",
+        "sxtb16 r7, r6, ror #8",
+        "sxtb16 r6, r6",
+        "stm r0!, {{r4-r7}}",
         ".endm",
-        "push {{r4, r5}}",
-        "subs r2, #4",
-        "blo 3f",
+        "push {{r4-r7}}",
+        "lsrs r12, r3, #1",
+        "beq 3f",
         "2:",
         "niwaki_widen",
         "niwaki_widen",
-        "niwaki_widen",
-        "niwaki_widen",
-        "subs r2, #4",
-        "bhs 2b",
+        "subs r12, #1",
+        "bne 2b",
         "3:",
-        "adds r2, #4",
-        "beq 5f",
-        "4:",
+        "lsls r3, r3, #31",
+        "beq 4f",
         "niwaki_widen",
-        "subs r2, #1",
-        "bne 4b",
-        "5:",
-        "pop {{r4, r5}}",
+        "4:",
+        "pop {{r4-r7}}",
         "bx lr",
         ".purgem niwaki_widen",
     )
@@ -494,32 +561,41 @@ impl Isa for ArmDsp {
     const ALIGN: usize = 4;
 
     #[inline(always)]
-    fn place(
-        windows: &mut Windows,
-        pixels: usize,
-        pixel: usize,
-        at: usize,
-        run: &[i8],
-    ) -> Option<()> {
-        let (fours, rest) = run.as_chunks::<4>();
-        let words = windows.words.get_mut(at / 2 * pixels + 2 * pixel..)?;
-        let step = 2 * pixels;
-        if at % 4 != 0 || (run.len().div_ceil(4) * step).checked_sub(step)? + 2 > words.len() {
+    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()> {
+        let (pixels, first) = (runs.len(), *runs.first()?);
+        // The second pixel, or the same again.
+        let second = runs.get(1).copied().unwrap_or(first);
+        let words = windows.words.get_mut(at / 2 * pixels..)?;
+        let (fours, rest) = (first.len() / 4, first.len() % 4);
+        let fit = pixels <= Self::PIXELS
+            && second.len() == first.len()
+            && at % 4 == 0
+            && (fours + usize::from(rest > 0)) * 2 * pixels <= words.len();
+        if !fit {
             return None;
         }
-        if !fours.is_empty() {
-            let from = fours.as_ptr().cast();
-            // SAFETY: there are as many words of input, and room for two words at each step.
-            unsafe { widen(words.as_mut_ptr(), from, fours.len(), 4 * step) };
-        }
-        if !rest.is_empty() {
-            let mut last = [0; 4];
-            for (last, &element) in last.iter_mut().zip(rest) {
-                *last = element;
+        let widen_them = |to: *mut u32, from: *const i8, second: *const i8, fours: usize| {
+            // SAFETY: so many words of both runs are there, and room for two words of each.
+            unsafe {
+                match pixels {
+                    1 => widen(to, from, fours),
+                    _ => widen_two(to, from, second, fours),
+                }
             }
-            let to = words.get_mut(fours.len() * step..)?.as_mut_ptr();
-            // SAFETY: `last` is a word, and there is room for two.
-            unsafe { widen(to, last.as_ptr(), 1, 4 * step) };
+        };
+        let to = words.as_mut_ptr();
+        if fours > 0 {
+            widen_them(to, first.as_ptr(), second.as_ptr(), fours);
+        }
+        if rest > 0 {
+            let mut last = [[0i8; 4]; 2];
+            for (last, run) in last.iter_mut().zip([first, second]) {
+                for (last, &element) in last.iter_mut().zip(run.get(4 * fours..)?) {
+                    *last = element;
+                }
+            }
+            let [first, second] = last.each_ref().map(|last| last.as_ptr());
+            widen_them(to.wrapping_add(fours * 2 * pixels), first, second, 1);
         }
         Some(())
     }
@@ -566,28 +642,28 @@ impl Isa for ArmDsp {
         if !fits || channels.is_empty() || len == 0 {
             return None;
         }
-        let wide = 4 / pixels;
-        let from = |channel: usize| {
-            let start = channel.min(channels.end - 1) * filters.len + piece.start;
-            weights.as_ptr().wrapping_add(start)
+        // Two pixels by two channels, or one by four.
+        let wide = if pixels == 2 { 2 } else { 4 };
+        let row = weights.as_ptr().wrapping_add(piece.start);
+        let x = windows.words.as_ptr();
+        let mut tiles = Tiles {
+            x,
+            sums: sums.as_mut_ptr(),
+            entry: (4 - len / 4 % 4) % 4 * STEP[usize::from(pixels == 1)],
+            x_end: x.wrapping_add((len & !3) / 2 * pixels),
+            skip: wide * filters.len - len,
+            end: sums.as_mut_ptr(),
+            w: [row; 4],
+            unused: (4 - len % 4) % 4 * 8,
         };
-        let tiles = |first: usize, sums: *mut i32, end: usize| {
-            let x = windows.words.as_ptr();
-            let mut tiles = Tiles {
-                x,
-                sums,
-                // The program counter is two instructions of two bytes behind the jump.
-                entry: (4 - len / 4 % 4) % 4 * STEP[usize::from(pixels == 1)],
-                x_end: x.wrapping_add((len & !3) / 2 * pixels),
-                skip: wide * filters.len - len,
-                end: sums.wrapping_add(end),
-                w: [0, 1, 2, 3].map(|channel| from(first + channel)),
-                unused: (4 - len % 4) % 4 * 8,
-            };
+        let mut run = |w: [usize; 4], sums: *mut i32, count: usize| {
+            tiles.w = w.map(|channel| row.wrapping_add(channel * filters.len));
+            tiles.sums = sums;
+            tiles.end = sums.wrapping_add(count);
             // SAFETY: `fits` has shown that the windows hold `len` elements, rounded up to a
-            // multiple of four, which the piece is; that the weights of all channels are there up to
-            // `piece.end`, with four of the same channel in front of that; and that the sums of all
-            // channels are there, two rows of them if there are two pixels. There is a tile.
+            // multiple of four, which is at least one; that the weights of all channels are there up
+            // to `piece.end`; and that the sums of all channels are there, two rows of them if there
+            // are two pixels. There is a tile.
             unsafe {
                 match pixels {
                     1 => products_1x4(&mut tiles),
@@ -595,14 +671,20 @@ impl Isa for ArmDsp {
                 }
             }
         };
-        let whole = channels.len() / wide * wide;
+        let first = channels.start;
+        let whole = channels.len() & !(wide - 1);
         if whole > 0 {
-            tiles(channels.start, sums.as_mut_ptr(), whole);
+            run(
+                [first, first + 1, first + 2, first + 3],
+                sums.as_mut_ptr(),
+                whole,
+            );
         }
         if whole < channels.len() {
             // The last channels, the very last one again and again.
             let mut last = [0; SUMS];
-            tiles(channels.start + whole, last.as_mut_ptr(), wide);
+            let channel = |i: usize| (first + whole + i).min(channels.end - 1);
+            run([0, 1, 2, 3].map(channel), last.as_mut_ptr(), wide);
             let pixels = sums.chunks_exact_mut(pitch).zip(last.chunks_exact(pitch));
             for (sums, last) in pixels {
                 let sums = sums.get_mut(whole..channels.len())?;
@@ -624,22 +706,20 @@ impl Isa for ArmDsp {
         }
         let whole = sums.len() & !3;
         if whole > 0 {
-            let [x_stride, x_step] = taps.x_stride;
-            let [w_stride, w_step] = taps.w_stride;
-            let is_3x3 = taps.rows == 3 && taps.columns == 3;
+            let [x_row, x_step] = taps.x_stride;
+            let [w_row, w_step] = taps.w_stride;
             let mut columns = Columns {
                 x: x.as_ptr(),
                 w: w.as_ptr(),
                 x_step,
                 w_step,
-                x_skip: x_stride.wrapping_sub(x_step.wrapping_mul(taps.columns)),
-                w_skip: w_stride.wrapping_sub(w_step.wrapping_mul(taps.columns)),
+                unused: [0; 2],
                 columns: taps.columns,
                 rows: taps.rows,
                 sums: sums.as_mut_ptr(),
                 end: sums.as_mut_ptr().wrapping_add(whole),
-                x_row: if is_3x3 { x_stride } else { 0 },
-                w_row: w_stride,
+                x_row,
+                w_row,
             };
             // SAFETY: `fit` has shown that all channels of every tap lie inside both slices; there
             // is at least one tap, and four channels.

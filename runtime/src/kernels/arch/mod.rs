@@ -27,10 +27,18 @@ const WORDS: usize = if cfg!(target_os = "none") { 72 } else { 4096 };
 /// Sums that are held at once.
 pub(crate) const SUMS: usize = if cfg!(target_os = "none") { 64 } else { 512 };
 
+/// Elements of each of two windows that have 16 bits there.
+const PIECE: usize = if cfg!(target_os = "none") { WORDS } else { 0 };
+
+/// Pieces of windows, byte by byte.
+pub(crate) type Pieces = [[i8; PIECE]; MAX_PIXELS];
+
 /// What kernels write before they read it. Made once for all bands of an operator's run, as it takes
 /// time to fill it.
 pub(crate) struct Workspace {
     pub(crate) windows: Windows,
+    /// Pieces of windows on their way there, of instruction sets that cannot place every run.
+    pub(crate) pieces: Pieces,
     pub(crate) sums: [i32; SUMS],
 }
 
@@ -40,6 +48,7 @@ impl Workspace {
     pub(crate) fn new() -> Self {
         Self {
             windows: Windows { words: [0; WORDS] },
+            pieces: [[0; PIECE]; MAX_PIXELS],
             sums: [0; SUMS],
         }
     }
@@ -78,12 +87,13 @@ impl Windows {
         bytes.chunks_exact(WORDS * size_of::<u32>() / pixels.max(1) & !3)
     }
 
-    /// Copies a run of input to element `at` of a window.
+    /// Copies runs of input to element `at` of each window.
     #[inline(always)]
-    fn place(&mut self, pixels: usize, pixel: usize, at: usize, run: &[i8]) -> Option<()> {
-        let window = self.bytes_mut(pixels).nth(pixel)?;
-        let to = window.get_mut(at..)?.get_mut(..run.len())?;
-        to.copy_from_slice(run);
+    fn place(&mut self, at: usize, runs: &[&[i8]]) -> Option<()> {
+        for (window, run) in self.bytes_mut(runs.len()).zip(runs) {
+            let to = window.get_mut(at..)?.get_mut(..run.len())?;
+            to.copy_from_slice(run);
+        }
         Some(())
     }
 }
@@ -182,15 +192,9 @@ pub(crate) trait Isa {
     /// Where a run may begin in a window: at multiples of that, a power of two up to 4.
     const ALIGN: usize = 1;
 
-    /// Copies a run of input to element `at` of the window of a pixel, the `pixel`-th of `pixels`;
-    /// some elements behind it may change. `None` when it does not fit.
-    fn place(
-        windows: &mut Windows,
-        pixels: usize,
-        pixel: usize,
-        at: usize,
-        run: &[i8],
-    ) -> Option<()>;
+    /// Copies runs of input, all of one length, to element `at` of the windows of as many pixels;
+    /// some elements behind them may change. `None` when they do not fit.
+    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()>;
 
     /// Sets the sums of `pixels` pixels to the bias.
     #[inline(always)]

@@ -12,14 +12,8 @@ impl Isa for Scalar {
     const ELEMENT: usize = 1;
 
     #[inline(always)]
-    fn place(
-        windows: &mut Windows,
-        pixels: usize,
-        pixel: usize,
-        at: usize,
-        run: &[i8],
-    ) -> Option<()> {
-        windows.place(pixels, pixel, at, run)
+    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()> {
+        windows.place(at, runs)
     }
 
     #[inline(always)]

@@ -212,14 +212,8 @@ impl Isa for Avx2 {
     const ELEMENT: usize = 1;
 
     #[inline(always)]
-    fn place(
-        windows: &mut Windows,
-        pixels: usize,
-        pixel: usize,
-        at: usize,
-        run: &[i8],
-    ) -> Option<()> {
-        windows.place(pixels, pixel, at, run)
+    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()> {
+        windows.place(at, runs)
     }
 
     #[inline(always)]
@@ -270,14 +264,8 @@ impl Isa for Avx512 {
     const ELEMENT: usize = 1;
 
     #[inline(always)]
-    fn place(
-        windows: &mut Windows,
-        pixels: usize,
-        pixel: usize,
-        at: usize,
-        run: &[i8],
-    ) -> Option<()> {
-        windows.place(pixels, pixel, at, run)
+    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()> {
+        windows.place(at, runs)
     }
 
     #[inline(always)]
@@ -348,12 +336,10 @@ mod tests {
             let start = below(len);
             let piece = start..start + 1 + below(len - start);
             let Workspace { mut windows, .. } = Workspace::new();
-            for pixel in 0..pixels {
-                let cut = below(piece.len());
-                let from = &x[below(900)..][..piece.len()];
-                I::place(&mut windows, pixels, pixel, cut, &from[cut..])?;
-                I::place(&mut windows, pixels, pixel, 0, &from[..cut])?;
-            }
+            let runs = [(); 8].map(|()| &x[below(900)..][..piece.len()]);
+            let cut = below(piece.len()) / I::ALIGN * I::ALIGN;
+            I::place(&mut windows, 0, &runs.map(|run| &run[..cut])[..pixels])?;
+            I::place(&mut windows, cut, &runs.map(|run| &run[cut..])[..pixels])?;
             let first = below(outputs);
             let channels = first..first + 1 + below(outputs - first);
             let count = channels.len();
