@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{self, Isa, Job, MAX_PIXELS, Pieces, Windows, Workspace};
+use super::arch::{self, Isa, Job, MAX_PIXELS, Windows, Workspace};
 use super::filters::Filters;
 use super::window::Pixel;
 use super::{Band, Window};
@@ -28,6 +28,9 @@ pub(crate) struct ConvI8<'m> {
 
 /// Zero points that stand in for padding, at most so many at a time.
 const PADDING: usize = 16;
+
+/// Elements of a window whose runs an instruction set cannot place, at most so many at a time.
+const GATHERED: usize = 40;
 
 impl ConvI8<'_> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
@@ -76,6 +79,8 @@ impl Job for ConvJob<'_> {
         let group_out = kernel.group_out as usize;
         let len = (window.kernel_h * window.kernel_w * kernel.group_in) as usize;
         let out_c = group_out * groups as usize;
+        // Other runs go there by way of an array of bytes.
+        let in_place = kernel.group_in.is_multiple_of(I::ALIGN);
         let mut left = window.pixels(band)?;
         let mut pixels = [Pixel::default(); MAX_PIXELS];
         for y in y.chunks_mut((I::PIXELS * out_c).max(1)) {
@@ -84,6 +89,8 @@ impl Job for ConvJob<'_> {
                 *to = pixel;
                 count += 1;
             }
+            let most = if in_place { usize::MAX } else { GATHERED };
+            let held = Windows::piece::<I>(count)?.min(most);
             for group in 0..groups as usize {
                 let channels = group * group_out..(group + 1) * group_out;
                 let filters = Filters {
@@ -95,12 +102,17 @@ impl Job for ConvJob<'_> {
                     multipliers: kernel.multipliers.get(channels.clone())?,
                     stage: kernel.stage,
                 };
-                let place = |windows: &mut _, pieces: &mut _, piece: Range<usize>| {
+                let place = |windows: &mut Windows, piece: Range<usize>| {
                     let pixels = pixels.get(..count)?;
-                    kernel.gather::<I>(pixels, group, x, piece, windows, pieces)
+                    if in_place {
+                        let place = |at, runs: &[&[i8]]| I::place(windows, at, runs);
+                        kernel.gather(pixels, group, x, piece, place)
+                    } else {
+                        kernel.gather_bytes::<I>(pixels, group, x, piece, windows)
+                    }
                 };
                 let y = y.get_mut(channels.start..)?;
-                filters.run::<I>(workspace, count, place, y, out_c)?;
+                filters.run::<I>(workspace, count, held, place, y, out_c)?;
             }
         }
         Some(())
@@ -108,23 +120,20 @@ impl Job for ConvJob<'_> {
 }
 
 impl ConvI8<'_> {
-    /// Brings a piece of the windows of some pixels together.
+    /// Brings a piece of the windows of some pixels together: gives `place` runs of input, one of
+    /// each pixel, and where they begin in the piece.
     ///
     /// Not inlined: it has enough to keep in registers by itself.
     #[inline(never)]
-    fn gather<I: Isa>(
+    fn gather(
         &self,
         pixels: &[Pixel],
         group: usize,
         x: &[i8],
         piece: Range<usize>,
-        windows: &mut Windows,
-        pieces: &mut Pieces,
+        mut place: impl FnMut(usize, &[&[i8]]) -> Option<()>,
     ) -> Option<()> {
-        let group_in = self.group_in as usize;
-        let row_len = self.window.kernel_w as usize * group_in;
-        // Runs that begin where the instruction set cannot place them go there by way of `pieces`.
-        let in_place = group_in.is_multiple_of(I::ALIGN);
+        let row_len = (self.window.kernel_w * self.group_in) as usize;
         let padding = [self.input_zero_point as i8; PADDING];
         let mut ky = piece.start.checked_div(row_len)?;
         let mut within = piece.start - ky * row_len;
@@ -132,8 +141,9 @@ impl ConvI8<'_> {
         let mut at = 0;
         while at < len {
             let mut runs = [padding.as_slice(); MAX_PIXELS];
+            let runs = runs.get_mut(..pixels.len())?;
             let mut most = len - at;
-            for (pixel, run) in pixels.iter().zip(&mut runs) {
+            for (pixel, run) in pixels.iter().zip(&mut *runs) {
                 let (from, there) = self.run_from(pixel, group, [ky, within])?;
                 if let Some(from) = from {
                     *run = x.get(from..)?;
@@ -142,32 +152,43 @@ impl ConvI8<'_> {
                 }
                 most = most.min(there);
             }
-            for run in runs.iter_mut().take(pixels.len()) {
+            for run in &mut *runs {
                 *run = run.get(..most)?;
             }
-            let runs = runs.get(..pixels.len())?;
-            if in_place {
-                I::place(windows, at, runs)?;
-            } else {
-                for (piece, run) in pieces.iter_mut().zip(runs) {
-                    // A loop, as so few are copied faster than a function is called.
-                    for (to, &from) in piece.get_mut(at..)?.iter_mut().zip(*run) {
-                        *to = from;
-                    }
-                }
-            }
+            place(at, runs)?;
             at += most;
             within += most;
             if within == row_len {
                 (ky, within) = (ky + 1, 0);
             }
         }
-        if in_place {
-            return Some(());
-        }
+        Some(())
+    }
+
+    /// The same for instruction sets that cannot place runs of this length.
+    #[inline(never)]
+    fn gather_bytes<I: Isa>(
+        &self,
+        pixels: &[Pixel],
+        group: usize,
+        x: &[i8],
+        piece: Range<usize>,
+        windows: &mut Windows,
+    ) -> Option<()> {
+        let mut bytes = [[0; GATHERED]; MAX_PIXELS];
+        let len = piece.len();
+        self.gather(pixels, group, x, piece, |at, runs| {
+            for (bytes, run) in bytes.iter_mut().zip(runs) {
+                // A loop, as so few are copied faster than a function is called.
+                for (to, &from) in bytes.get_mut(at..)?.iter_mut().zip(*run) {
+                    *to = from;
+                }
+            }
+            Some(())
+        })?;
         let mut runs = [[].as_slice(); MAX_PIXELS];
-        for (run, piece) in runs.iter_mut().zip(&*pieces) {
-            *run = piece.get(..len)?;
+        for (run, bytes) in runs.iter_mut().zip(&bytes) {
+            *run = bytes.get(..len)?;
         }
         I::place(windows, 0, runs.get(..pixels.len())?)
     }

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{Isa, Pieces, SUMS, Windows, Workspace};
+use super::arch::{Isa, SUMS, Windows, Workspace};
 use crate::numerics::OutputStage;
 
 /// The weights of the output channels of one group, and how their sums become outputs.
@@ -23,23 +23,19 @@ impl Filters<'_> {
     /// Computes all channels of `pixels` pixels. Their outputs begin at `y`, `pitch` apart. `place`
     /// brings a piece of their windows together.
     ///
-    /// A window that does not fit at once is brought together again for every block of channels.
+    /// `held` elements of each are there at once. A window that does not fit is brought together again for every block of channels.
     #[inline(always)]
     pub(crate) fn run<I: Isa>(
         &self,
         workspace: &mut Workspace,
         pixels: usize,
-        mut place: impl FnMut(&mut Windows, &mut Pieces, Range<usize>) -> Option<()>,
+        held: usize,
+        mut place: impl FnMut(&mut Windows, Range<usize>) -> Option<()>,
         y: &mut [i8],
         pitch: usize,
     ) -> Option<()> {
-        let held = Windows::piece::<I>(pixels)?;
         let block = SUMS.checked_div(pixels)?;
-        let Workspace {
-            windows,
-            pieces,
-            sums,
-        } = workspace;
+        let Workspace { windows, sums } = workspace;
         let mut start = 0;
         while start < self.bias.len() {
             let channels = start..(start + block).min(self.bias.len());
@@ -49,7 +45,7 @@ impl Filters<'_> {
                 let piece = at..(at + held).min(self.len);
                 at = piece.end;
                 if start == 0 || held < self.len {
-                    place(windows, pieces, piece.clone())?;
+                    place(windows, piece.clone())?;
                 }
                 I::products(windows, pixels, self, channels.clone(), piece, sums)?;
             }

@@ -64,14 +64,15 @@ impl Job for ProductJob<'_> {
         let rows = x.chunks((I::PIXELS * depth).max(1));
         for (x, y) in rows.zip(y.chunks_mut((I::PIXELS * outputs).max(1))) {
             let count = x.len().checked_div(depth)?;
-            let place = |windows: &mut Windows, _: &mut _, piece: Range<usize>| {
+            let held = Windows::piece::<I>(count)?;
+            let place = |windows: &mut Windows, piece: Range<usize>| {
                 let mut runs = [[].as_slice(); MAX_PIXELS];
                 for (run, x) in runs.iter_mut().zip(x.chunks_exact(depth.max(1))) {
                     *run = x.get(piece.clone())?;
                 }
                 I::place(windows, 0, runs.get(..count)?)
             };
-            filters.run::<I>(workspace, count, place, y, outputs)?;
+            filters.run::<I>(workspace, count, held, place, y, outputs)?;
         }
         Some(())
     }

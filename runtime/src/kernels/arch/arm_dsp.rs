@@ -11,7 +11,7 @@ use core::arch::naked_asm;
 use core::ops::Range;
 
 use super::scalar::Scalar;
-use super::{Filters, Isa, SUMS, Taps2d, Windows};
+use super::{Filters, Isa, SUMS, Taps2d, WORDS, Windows};
 #[cfg(target_abi = "eabihf")]
 use crate::numerics::OutputStage;
 
@@ -558,9 +558,10 @@ impl ArmDsp {
 impl Isa for ArmDsp {
     const PIXELS: usize = 2;
     const ELEMENT: usize = 2;
-    const ALIGN: usize = 4;
+    const ALIGN: u32 = 4;
 
-    #[inline(always)]
+    // Not inlined, as are all that are called for many elements at a time: less code, less stack.
+    #[inline(never)]
     fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()> {
         let (pixels, first) = (runs.len(), *runs.first()?);
         // The second pixel, or the same again.
@@ -620,7 +621,7 @@ impl Isa for ArmDsp {
         Some(())
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn products(
         windows: &Windows,
         pixels: usize,
@@ -629,21 +630,25 @@ impl Isa for ArmDsp {
         piece: Range<usize>,
         sums: &mut [i32; SUMS],
     ) -> Option<()> {
-        let (len, pitch) = (piece.len(), SUMS.checked_div(pixels)?);
+        let len = piece.len();
         if len < 4 {
             return Self::short_products(windows, pixels, filters, channels, piece, sums);
         }
+        // Two pixels by two channels, or one by four. No division: it is a function on some machines
+        // and slow on the others.
+        let (wide, pitch, room) = match pixels {
+            1 => (4, SUMS, WORDS * 2),
+            2 => (2, SUMS / 2, WORDS),
+            _ => return None,
+        };
         let weights = filters.weights;
-        let fits = pixels <= Self::PIXELS
-            && Windows::piece::<Self>(pixels)? >= len
+        let fits = len <= room
             && channels.len() <= pitch
             && piece.end <= filters.len
             && channels.end.checked_mul(filters.len)? <= weights.len();
-        if !fits || channels.is_empty() || len == 0 {
+        if !fits || channels.is_empty() {
             return None;
         }
-        // Two pixels by two channels, or one by four.
-        let wide = if pixels == 2 { 2 } else { 4 };
         let row = weights.as_ptr().wrapping_add(piece.start);
         let x = windows.words.as_ptr();
         let mut tiles = Tiles {
@@ -656,14 +661,14 @@ impl Isa for ArmDsp {
             w: [row; 4],
             unused: (4 - len % 4) % 4 * 8,
         };
-        let mut run = |w: [usize; 4], sums: *mut i32, count: usize| {
+        let mut run = |w: [usize; 4], at: usize, count: usize| {
             tiles.w = w.map(|channel| row.wrapping_add(channel * filters.len));
-            tiles.sums = sums;
-            tiles.end = sums.wrapping_add(count);
+            tiles.sums = sums.as_mut_ptr().wrapping_add(at);
+            tiles.end = tiles.sums.wrapping_add(count);
             // SAFETY: `fits` has shown that the windows hold `len` elements, rounded up to a
             // multiple of four, which is at least one; that the weights of all channels are there up
-            // to `piece.end`; and that the sums of all channels are there, two rows of them if there
-            // are two pixels. There is a tile.
+            // to `piece.end`; and that there are as many sums as channels, rounded up to a multiple of
+            // four, two rows of them if there are two pixels. There is a tile.
             unsafe {
                 match pixels {
                     1 => products_1x4(&mut tiles),
@@ -674,29 +679,17 @@ impl Isa for ArmDsp {
         let first = channels.start;
         let whole = channels.len() & !(wide - 1);
         if whole > 0 {
-            run(
-                [first, first + 1, first + 2, first + 3],
-                sums.as_mut_ptr(),
-                whole,
-            );
+            run([first, first + 1, first + 2, first + 3], 0, whole);
         }
         if whole < channels.len() {
-            // The last channels, the very last one again and again.
-            let mut last = [0; SUMS];
+            // The last channels, and the very last one again, whose sums nobody reads.
             let channel = |i: usize| (first + whole + i).min(channels.end - 1);
-            run([0, 1, 2, 3].map(channel), last.as_mut_ptr(), wide);
-            let pixels = sums.chunks_exact_mut(pitch).zip(last.chunks_exact(pitch));
-            for (sums, last) in pixels {
-                let sums = sums.get_mut(whole..channels.len())?;
-                for (sum, &more) in sums.iter_mut().zip(last) {
-                    *sum = sum.wrapping_add(more);
-                }
-            }
+            run([0, 1, 2, 3].map(channel), whole, wide);
         }
         Some(())
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn depthwise(taps: &Taps2d, x: &[i8], w: &[i8], sums: &mut [i32]) -> Option<()> {
         if taps.rows == 0 || taps.columns == 0 {
             return Some(());

@@ -27,18 +27,10 @@ const WORDS: usize = if cfg!(target_os = "none") { 72 } else { 4096 };
 /// Sums that are held at once.
 pub(crate) const SUMS: usize = if cfg!(target_os = "none") { 64 } else { 512 };
 
-/// Elements of each of two windows that have 16 bits there.
-const PIECE: usize = if cfg!(target_os = "none") { WORDS } else { 0 };
-
-/// Pieces of windows, byte by byte.
-pub(crate) type Pieces = [[i8; PIECE]; MAX_PIXELS];
-
 /// What kernels write before they read it. Made once for all bands of an operator's run, as it takes
 /// time to fill it.
 pub(crate) struct Workspace {
     pub(crate) windows: Windows,
-    /// Pieces of windows on their way there, of instruction sets that cannot place every run.
-    pub(crate) pieces: Pieces,
     pub(crate) sums: [i32; SUMS],
 }
 
@@ -48,7 +40,6 @@ impl Workspace {
     pub(crate) fn new() -> Self {
         Self {
             windows: Windows { words: [0; WORDS] },
-            pieces: [[0; PIECE]; MAX_PIXELS],
             sums: [0; SUMS],
         }
     }
@@ -190,7 +181,7 @@ pub(crate) trait Isa {
     const ELEMENT: usize;
 
     /// Where a run may begin in a window: at multiples of that, a power of two up to 4.
-    const ALIGN: usize = 1;
+    const ALIGN: u32 = 1;
 
     /// Copies runs of input, all of one length, to element `at` of the windows of as many pixels;
     /// some elements behind them may change. `None` when they do not fit.
@@ -206,8 +197,8 @@ pub(crate) trait Isa {
     }
 
     /// Adds the products of the windows of `pixels` pixels, of which the elements `piece` are there,
-    /// and the weights of some channels. The sums of a pixel are [`SUMS`]` / pixels` apart. `None`
-    /// when something is shorter than that needs.
+    /// and the weights of some channels. The sums of a pixel are [`SUMS`]` / pixels` apart; those
+    /// behind the last channel may change. `None` when something is shorter than that needs.
     fn products(
         windows: &Windows,
         pixels: usize,

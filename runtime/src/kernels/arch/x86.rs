@@ -337,7 +337,7 @@ mod tests {
             let piece = start..start + 1 + below(len - start);
             let Workspace { mut windows, .. } = Workspace::new();
             let runs = [(); 8].map(|()| &x[below(900)..][..piece.len()]);
-            let cut = below(piece.len()) / I::ALIGN * I::ALIGN;
+            let cut = below(piece.len()) / I::ALIGN as usize * I::ALIGN as usize;
             I::place(&mut windows, 0, &runs.map(|run| &run[..cut])[..pixels])?;
             I::place(&mut windows, cut, &runs.map(|run| &run[cut..])[..pixels])?;
             let first = below(outputs);
