@@ -7,7 +7,10 @@ use niwaki_tools::artifact::Artifact;
 fn profile(home: &str) -> Option<serde_json::Value> {
     let model = root().join("tests/golden/format-1/digits.niwaki");
     let mut command = niwaki();
-    command.arg("profile").arg(&model).args(["--on", home, "--json"]);
+    command
+        .arg("profile")
+        .arg(&model)
+        .args(["--on", home, "--json"]);
     let output = command.output().unwrap();
     if !output.status.success() {
         let reason = stderr(&output);
@@ -58,5 +61,9 @@ fn a_home_that_does_not_exist_is_refused_with_those_that_do() {
     let output = command.arg("profile").arg(model).args(["--on", "moon"]);
     let output = output.output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(stderr(&output).contains("qemu:cortex-m4"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("qemu:cortex-m4"),
+        "{}",
+        stderr(&output)
+    );
 }

@@ -24,6 +24,8 @@ use crate::tool::QEMU;
 Examples:
   cargo xtask bench --icount
       Executed instructions of one run, exactly, and bytes of code of each reference model.
+  cargo xtask bench --icount --core cortex-m0,cortex-m3,cortex-m4
+      The same on other cores.
   cargo xtask bench --icount --functions 12 out/digits.niwaki
       The twelve functions where most of them go.
   cargo xtask bench --peers --json bench.json
@@ -45,7 +47,7 @@ pub(crate) struct Bench {
     /// Show the N functions that most instructions are executed in.
     #[arg(long, value_name = "N", requires = "icount")]
     functions: Option<usize>,
-    /// The cores to count on.
+    /// The cores to count on: cortex-m0, cortex-m3, cortex-m4.
     #[arg(
         long = "core",
         value_name = "CORE",
@@ -80,12 +82,27 @@ pub(crate) struct Bench {
 struct Core {
     name: &'static str,
     board: &'static str,
+    /// What QEMU calls the machine.
+    machine: &'static str,
 }
 
-const CORES: [Core; 1] = [Core {
-    name: "cortex-m4",
-    board: "mps2-an386",
-}];
+const CORES: [Core; 3] = [
+    Core {
+        name: "cortex-m0",
+        board: "mps2-an385-armv6m",
+        machine: "mps2-an385",
+    },
+    Core {
+        name: "cortex-m3",
+        board: "mps2-an385",
+        machine: "mps2-an385",
+    },
+    Core {
+        name: "cortex-m4",
+        board: "mps2-an386",
+        machine: "mps2-an386",
+    },
+];
 
 /// The home's name of a core, as `niwaki validate --on` has it.
 fn home(core: &Core) -> String {
@@ -218,7 +235,7 @@ fn core(name: &str) -> Result<&'static Core> {
 fn count(core: &Core, images: &[Image], functions: Option<usize>) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for image in images {
-        let counted = count::count(image, core.board)?;
+        let counted = count::count(image, core.machine)?;
         println!(
             "{}, {}: {} instructions, {} bytes of code",
             home(core),
