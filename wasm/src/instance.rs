@@ -3,7 +3,7 @@
 use core::fmt;
 
 use niwaki::artifact::Tensor;
-use niwaki::{Model, OwnedModel, Session};
+use niwaki::{Model, OwnedModel, Progress, Session};
 
 use crate::buffer::{AlignedBytes, zeroed_words};
 use crate::{Error, Port};
@@ -20,6 +20,8 @@ pub struct Instance {
     inputs: Vec<Option<Vec<u8>>>,
     /// Whether the arena holds the outputs of a run on the inputs.
     has_run: bool,
+    /// How far the run has come that is made piece by piece.
+    progress: Progress,
 }
 
 impl Instance {
@@ -37,6 +39,7 @@ impl Instance {
             arena,
             inputs,
             has_run: false,
+            progress: Progress::default(),
         })
     }
 
@@ -132,6 +135,25 @@ impl Instance {
         Ok(())
     }
 
+    /// Does the next piece of a run, see [`Session::step`]. Gives the operator's index; `None` when
+    /// the run is over and the outputs are there. Any other kind of run gives this one up.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Instance::run`].
+    pub fn step(&mut self) -> Result<Option<usize>, Error> {
+        let mut progress = self.progress;
+        let mut session = if progress == Progress::default() {
+            self.loaded_session()?
+        } else {
+            self.session()?
+        };
+        let operator = session.step(&mut progress)?;
+        self.progress = progress;
+        self.has_run = operator.is_none();
+        Ok(operator)
+    }
+
     /// Computes the outputs from the inputs, and the digest of every operator's output.
     ///
     /// # Errors
@@ -167,6 +189,7 @@ impl Instance {
     /// [`Error::Run`].
     pub fn self_test(&mut self) -> Result<Option<usize>, Error> {
         self.has_run = false;
+        self.progress = Progress::default();
         Ok(self.session()?.self_test()?)
     }
 
@@ -181,6 +204,7 @@ impl Instance {
             return Err(Error::InputNotSet { index });
         }
         self.has_run = false;
+        self.progress = Progress::default();
         let arena = niwaki::as_bytes_mut(&mut self.arena);
         let mut session = Session::new(&self.model.model(), arena)?;
         for (index, bytes) in self.inputs.iter().flatten().enumerate() {

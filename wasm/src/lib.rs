@@ -87,6 +87,12 @@ impl Model {
         Ok(self.0.run()?)
     }
 
+    /// Does the next piece of a run, an operator or a strip of one, and returns the operator's
+    /// index; `undefined` when the run is over and the outputs are there.
+    pub fn step(&mut self) -> Result<Option<usize>, JsError> {
+        Ok(self.0.step()?)
+    }
+
     /// The bytes of output `i` of the last run, little-endian.
     pub fn output(&mut self, i: usize) -> Result<Vec<u8>, JsError> {
         Ok(self.0.output(i)?)

@@ -94,6 +94,26 @@ fn the_self_test_names_the_first_operator_that_differs() -> Result<(), Error> {
 }
 
 #[test]
+fn a_run_piece_by_piece_gives_the_same_and_is_given_up_by_another() -> Result<(), Error> {
+    let sample = [7u8; tiny::LEN];
+    let mut instance = tiny();
+    assert_eq!(instance.step(), Err(Error::InputNotSet { index: 0 }));
+    instance.set_input(0, &sample)?;
+    for _ in 0..2 {
+        assert_eq!(instance.step()?, Some(0));
+        assert_eq!(instance.output(0), Err(Error::NotRun));
+        assert_eq!(instance.step()?, Some(1));
+        assert_eq!(instance.step()?, None);
+        assert_eq!(instance.output(0)?, sample.map(tiny::expected));
+    }
+    assert_eq!(instance.step()?, Some(0));
+    instance.run()?;
+    assert_eq!(instance.output(0)?, sample.map(tiny::expected));
+    assert_eq!(instance.step()?, Some(0));
+    Ok(())
+}
+
+#[test]
 fn every_damaged_byte_is_noticed() {
     let sound = tiny::artifact([0; 2]);
     for at in 0..sound.len() {
