@@ -544,7 +544,7 @@ impl ArmDsp {
     #[inline(always)]
     fn half(pixels: usize, pixel: usize, at: usize) -> usize {
         // Elements 0, 2, 1, 3.
-        let within = (at & 1) << 1 | (at >> 1 & 1);
+        let within = ((at & 1) << 1) | ((at >> 1) & 1);
         (at & !3) * pixels + 4 * pixel + within
     }
 
@@ -559,7 +559,7 @@ impl ArmDsp {
         sums: &mut [i32; SUMS],
     ) -> Option<()> {
         let halves: &[i16] = bytemuck::cast_slice(&windows.words);
-        let sums = sums.chunks_exact_mut(SUMS.checked_div(pixels)?);
+        let sums = sums.chunks_exact_mut(SUMS.checked_div(pixels)?.max(1));
         for (pixel, sums) in sums.enumerate() {
             for (channel, sum) in channels.clone().zip(sums) {
                 let row = channel * filters.len;

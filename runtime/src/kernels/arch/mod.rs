@@ -68,14 +68,14 @@ impl Windows {
     #[inline(always)]
     pub(crate) fn bytes_mut(&mut self, pixels: usize) -> core::slice::ChunksExactMut<'_, i8> {
         let bytes = bytemuck::cast_slice_mut(&mut self.words);
-        bytes.chunks_exact_mut(WORDS * size_of::<u32>() / pixels.max(1) & !3)
+        bytes.chunks_exact_mut((WORDS * size_of::<u32>() / pixels.max(1)) & !3)
     }
 
     /// Those windows.
     #[inline(always)]
     fn bytes(&self, pixels: usize) -> core::slice::ChunksExact<'_, i8> {
         let bytes = bytemuck::cast_slice(&self.words);
-        bytes.chunks_exact(WORDS * size_of::<u32>() / pixels.max(1) & !3)
+        bytes.chunks_exact((WORDS * size_of::<u32>() / pixels.max(1)) & !3)
     }
 
     /// Copies runs of input to element `at` of each window.

@@ -385,7 +385,7 @@ mod tests {
             let mut sums = [0; SUMS];
             assert!(I::products(&windows, pixels, &short, all.0, all.1, &mut sums).is_none());
             assert!(
-                I::depthwise(&taps, &x[2048..], &w[..], &mut [0]).is_none()
+                I::depthwise(&taps, &x[2048..], w, &mut [0]).is_none()
                     || taps.rows * taps.columns == 0
             );
             Some(())
