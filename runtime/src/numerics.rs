@@ -85,11 +85,63 @@ impl OutputStage {
         (round_half_even(clamp_total(v, self.low, self.high)) + self.zero_point) as i8
     }
 
+    /// What [`Self::quantize`] gives for a value that has been rounded to this integer, half to even.
+    #[inline(always)]
+    fn saturate(&self, rounded: i32) -> i8 {
+        let [low, high] = self.bounds;
+        let clamped = if rounded < low { low } else { rounded };
+        let clamped = if clamped > high { high } else { clamped };
+        (clamped + self.zero_point) as i8
+    }
+
     /// The rescale: `quantize(f32(acc) * multiplier)`.
     #[inline(always)]
     pub fn requantize(&self, acc: i32, multiplier: f32) -> i8 {
+        if SOFT_FLOAT && let Some(rounded) = round_product(acc, multiplier) {
+            return self.saturate(rounded);
+        }
         self.quantize(acc as f32 * multiplier)
     }
+}
+
+/// Whether floats are computed by integer instructions, many for each.
+const SOFT_FLOAT: bool = cfg!(all(
+    target_os = "none",
+    any(
+        all(target_arch = "arm", not(target_abi = "eabihf")),
+        all(target_arch = "riscv32", not(target_feature = "f")),
+    )
+));
+
+/// `f32(acc) * multiplier`, rounded to an integer, half to even, without a float operation; or, beyond
+/// 512, any integer beyond that. `None` where it would take more than that to be sure, for one product
+/// in 2¹⁵ and for numbers that no rescale has.
+///
+/// The exact product is |acc| times the 24 bits of the multiplier's mantissa, times a power of two.
+/// As an f32 it differs from that by at most 2⁻¹⁶ while it is below 512, as it has 24 bits. So it is on
+/// the same side of a half, unless the exact product is that close to one.
+#[inline(always)]
+fn round_product(acc: i32, multiplier: f32) -> Option<i32> {
+    let bits = multiplier.to_bits();
+    // The sign has to be 0. The product's unit is 2^-shift.
+    let shift = 150u32.wrapping_sub(bits >> 23);
+    let magnitude = acc.unsigned_abs();
+    if magnitude >= 1 << 24 || !(17..48).contains(&shift) {
+        return None;
+    }
+    let product = u64::from(magnitude) * u64::from((bits & 0x7f_ffff) | 0x80_0000);
+    let whole = (product >> shift) as u32;
+    if whole >= 512 {
+        return Some(if acc < 0 { -512 } else { 512 });
+    }
+    // The first 17 bits behind the point.
+    let fraction = ((product >> (shift - 17)) as u32) & 0x1_ffff;
+    const HALF: u32 = 1 << 16;
+    if fraction.wrapping_sub(HALF - 3) < 6 {
+        return None;
+    }
+    let rounded = (whole + u32::from(fraction > HALF)).cast_signed();
+    Some(if acc < 0 { -rounded } else { rounded })
 }
 
 /// `clamp(round_half_even(v) + zero_point, low, high)`, clamped first as in [`OutputStage`]; NaN
@@ -156,6 +208,41 @@ mod tests {
             assert_eq!(round_half_even(tie.next_up()), k + 1);
             assert_eq!(round_half_even(tie.next_down()), k);
         }
+    }
+
+    #[test]
+    fn rounding_without_floats_is_rounding_with_them() {
+        let mut random = crate::Xorshift32::new(1);
+        let stage = OutputStage::new(3, -128, 127).unwrap();
+        let mut unsure = 0;
+        const DRAWS: u32 = 20_000_000;
+        for _ in 0..DRAWS {
+            let acc = random.next_u32().cast_signed() >> (random.next_u32() % 32);
+            // From 2^-40 to 2: all that a shift allows, and some more on both sides.
+            let exponent = 127 - 40 + random.next_u32() % 42;
+            let mut mantissa = random.next_u32() & 0x7f_ffff;
+            if mantissa & 3 == 0 {
+                // Few bits, so that products are ties or near them.
+                mantissa &= 0x7c_0000;
+            }
+            let multiplier = f32::from_bits((exponent << 23) | mantissa);
+            let real = acc as f32 * multiplier;
+            match round_product(acc, multiplier) {
+                Some(rounded) if real.abs() < 512.0 => {
+                    assert_eq!(
+                        rounded,
+                        real.round_ties_even() as i32,
+                        "{acc} {multiplier:e}"
+                    );
+                }
+                Some(rounded) => assert_eq!(stage.saturate(rounded), stage.quantize(real)),
+                None => unsure += 1,
+            }
+        }
+        assert!(unsure < DRAWS / 2, "{unsure}");
+        // Ties are left to floats.
+        assert_eq!(round_product(5, 0.5), None);
+        assert_eq!(round_product(-3, 0.25), Some(-1));
     }
 
     #[test]
