@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use niwaki::{Progress, Session};
 use niwaki_tests::models::{self, Variant};
-use niwaki_tests::{same_as_host, shared};
+use niwaki_tests::{root, same_as_host, shared};
 use niwaki_tools::artifact::Artifact;
 use niwaki_tools::compiler::{self, Options};
 use niwaki_tools::homes::Home;
@@ -56,6 +57,48 @@ fn strips_take_less_memory_and_give_the_same_bits() {
             whole.run(&samples).unwrap() == strips.run(&samples).unwrap(),
             "{name}: a layer differs"
         );
+    }
+}
+
+/// Runs the golden inputs at once and piece by piece: the same outputs, and each operator as often
+/// as it has strips.
+fn piece_by_piece(name: &str, artifact: &Artifact) {
+    let model = artifact.model().unwrap();
+    let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];
+    let mut session = Session::new(&model, niwaki::as_bytes_mut(&mut arena)).unwrap();
+    let outputs = |session: &Session<'_, '_>| -> Vec<Vec<u8>> {
+        let output = |i| session.output(i).unwrap().to_vec();
+        (0..model.output_count()).map(output).collect()
+    };
+    session.fill_golden_inputs(1).unwrap();
+    session.run().unwrap();
+    let at_once = outputs(&session);
+    let mut progress = Progress::default();
+    for run in 0..2 {
+        session.fill_golden_inputs(1).unwrap();
+        let mut pieces = vec![0; model.operator_count()];
+        while let Some(operator) = session.step(&mut progress).unwrap() {
+            pieces[operator] += 1;
+        }
+        assert_eq!(progress, Progress::default(), "{name}: what is left over");
+        assert!(outputs(&session) == at_once, "{name}, run {run}");
+        let strips = model
+            .operators()
+            .map(|operator| operator.header.strips.max(1));
+        assert!(
+            strips.eq(pieces),
+            "{name}: an operator is left out, or run again"
+        );
+    }
+}
+
+#[test]
+fn a_run_piece_by_piece_has_the_same_bits() {
+    let digits = root().join("tests/golden/format-1/digits.niwaki");
+    piece_by_piece("digits", &Artifact::read(&digits).unwrap());
+    let Some(shared) = shared() else { return };
+    for (name, ram) in IN_LESS {
+        piece_by_piece(name, &in_strips(&shared, name, ram));
     }
 }
 

@@ -60,7 +60,7 @@ pub use error::{Fault, LoadError, Rule, RunError, Section};
 pub use model::Model;
 pub use ops::{All, Operator, OperatorSet};
 pub use owned::OwnedModel;
-pub use session::{Element, Session};
+pub use session::{Element, Progress, Session};
 
 /// The version of the artifact format that this crate writes, and the newest that it reads.
 pub const FORMAT_VERSION: u16 = 3;

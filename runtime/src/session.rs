@@ -30,6 +30,18 @@ macro_rules! element {
 // An int64 is aligned to 4 only, so there is no slice of them; nor of bool, as any byte is one.
 element!(i8 => I8, u8 => U8, i16 => I16, u16 => U16, i32 => I32, f32 => F32);
 
+/// How far a run has come that is made piece by piece, see [`Session::step`]. It borrows nothing,
+/// so that it can be kept from one call of a program to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Index of the first operator of the group that is at work.
+    group: usize,
+    /// The group's strip.
+    strip: u32,
+    /// The operator within the group that is next.
+    position: usize,
+}
+
 /// A model and the memory that it runs in.
 ///
 /// Inputs lie in the arena and their place is used again during a run: write all of them before
@@ -152,7 +164,7 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
             for strip in 0..group.strips().max(1) {
                 let part = (group.strips() > 0).then(|| group.part(strip));
                 for (index, operator) in (index..).zip(group.operators()) {
-                    self.step(&operator, part)
+                    self.run_operator(&operator, part)
                         .and_then(|()| done(index, &operator, part, self.arena))
                         .ok_or(RunError::Internal {
                             operator: index as u32,
@@ -165,8 +177,59 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
         Ok(())
     }
 
+    /// Does the next piece of a run: one operator, or one strip of it where operators are run in
+    /// strips. Gives the operator's index, and `None` when nothing is left, which makes `progress`
+    /// that of a new run. The outputs are those of [`Session::run`].
+    ///
+    /// Between two pieces a program may look at the time, serve others, or give the run up by
+    /// dropping `progress`. It must leave the inputs and the session alone until the run is over:
+    /// another run in between, or the progress of another model, gives outputs that mean nothing.
+    ///
+    /// ```
+    /// # fn demo(mut session: niwaki::Session<'_, '_>) -> Result<(), niwaki::RunError> {
+    /// let mut progress = niwaki::Progress::default();
+    /// while let Some(operator) = session.step(&mut progress)? {
+    ///     println!("operator {operator} has run");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Session::run`].
+    pub fn step(&mut self, progress: &mut Progress) -> Result<Option<usize>, RunError> {
+        let mut operators = self.model.operators();
+        if let Some(before) = progress.group.checked_sub(1) {
+            operators.nth(before);
+        }
+        let Some(group) = Group::or_one(operators) else {
+            *progress = Progress::default();
+            return Ok(None);
+        };
+        let index = progress.group + progress.position;
+        let part = (group.strips() > 0).then(|| group.part(progress.strip));
+        group
+            .operators()
+            .nth(progress.position)
+            .and_then(|operator| self.run_operator(&operator, part))
+            .ok_or(RunError::Internal {
+                operator: index as u32,
+            })?;
+        progress.position += 1;
+        if progress.position >= group.len() {
+            progress.position = 0;
+            progress.strip += 1;
+        }
+        if progress.strip >= group.strips().max(1) {
+            progress.strip = 0;
+            progress.group += group.len();
+        }
+        Ok(Some(index))
+    }
+
     /// Runs one operator, or the strip `part` of it.
-    fn step(&mut self, operator: &RawOperator<'m>, part: Option<Part<'m>>) -> Option<()> {
+    fn run_operator(&mut self, operator: &RawOperator<'m>, part: Option<Part<'m>>) -> Option<()> {
         let (data, tensors) = (self.model.data(), self.model.tensors());
         let mut memory = Memory::new(data, tensors, *operator, self.arena);
         if let Some(part) = part {

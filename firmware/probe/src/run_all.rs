@@ -1,9 +1,9 @@
-//! One run with every operator that there is.
+//! One run with every operator that there is, at once and piece by piece.
 
 #![no_std]
 #![no_main]
 
-use niwaki::{All, Session};
+use niwaki::{All, Progress, Session};
 use niwaki_probe as _;
 
 /// The root of the image.
@@ -12,6 +12,6 @@ use niwaki_probe as _;
     reason = "the linker finds it by this name, which nothing else has"
 )]
 #[unsafe(no_mangle)]
-fn niwaki_probe(session: &mut Session<'_, '_, All>) -> bool {
-    session.run().is_ok()
+fn niwaki_probe(session: &mut Session<'_, '_, All>, progress: &mut Progress) -> bool {
+    session.run().is_ok() && session.step(progress).is_ok()
 }
