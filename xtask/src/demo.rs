@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::checks::RELEASE;
 use crate::report::{Inspection, Validation, thousands};
-use crate::{paths, setup, shell, wasm};
+use crate::{npm, paths, setup, shell};
 
 const ONNX: &str = "examples/digits/digits.onnx";
 const CALIBRATION: &str = "examples/digits/calibration.npz";
@@ -20,7 +20,7 @@ const HOMES: &str = "host,node,qemu:cortex-m4";
 pub(crate) fn run() -> Result<bool> {
     setup::run()?;
     build_command_line()?;
-    wasm::build()?;
+    npm::build()?;
     compile()?;
 
     let validate = [

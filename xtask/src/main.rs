@@ -6,6 +6,7 @@ mod demo;
 mod firmware;
 mod fuzz;
 mod image;
+mod npm;
 mod panics;
 mod paths;
 mod report;
@@ -16,7 +17,6 @@ mod stack;
 mod steps;
 mod test;
 mod tool;
-mod wasm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,10 +34,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Get what a new machine lacks: Rust targets, qemu-system-arm, node, pip.
+    /// Get what a new machine lacks: Rust targets, qemu-system-arm, node, npm, pip, chromium.
     Setup,
-    /// Build the browser and Node package into wasm/pkg.
-    Wasm,
+    /// Build the npm package into wasm/pkg, pack it into out, and print its sizes.
+    Npm,
     /// Compile a trained model and show that it gives the same bits in every home.
     Demo,
     /// Check everything: what CI runs.
@@ -94,7 +94,7 @@ fn main() -> ExitCode {
 fn run(chore: &Chore) -> Result<bool> {
     match chore {
         Chore::Setup => setup::run().map(|_| true),
-        Chore::Wasm => wasm::build().map(|()| true),
+        Chore::Npm => npm::pack().map(|()| true),
         Chore::Demo => demo::run(),
         Chore::Test => test::run(),
         Chore::Lint => checks::lint().map(|()| true),

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use crate::setup;
 use crate::steps::{self, Outcome, Step};
 use crate::tool::{NODE, PYTHON, QEMU, Tool};
-use crate::{checks, conformance, demo, firmware, panics, paths, shell, stack, wasm};
+use crate::{checks, conformance, demo, firmware, npm, panics, paths, shell, stack};
 
 /// Checks everything; false when something does not hold.
 pub(crate) fn run() -> Result<bool> {
@@ -27,7 +27,7 @@ pub(crate) fn run() -> Result<bool> {
 
 fn build() -> Result<()> {
     demo::build_command_line()?;
-    wasm::build()?;
+    npm::build()?;
     demo::compile()
 }
 

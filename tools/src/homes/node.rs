@@ -8,7 +8,7 @@ use super::{Attempt, Cost, HomeRun, batch, is_installed, project_root};
 use crate::artifact::Artifact;
 use crate::data::Samples;
 
-/// Runs samples in Node, with the package that `cargo xtask wasm` builds.
+/// Runs samples in Node, with the package that `cargo xtask npm` builds.
 pub(super) fn run(artifact: &Artifact, samples: &Samples) -> Result<Attempt> {
     if !is_installed("node") {
         return Ok(Attempt::NotRun(
@@ -16,9 +16,9 @@ pub(super) fn run(artifact: &Artifact, samples: &Samples) -> Result<Attempt> {
         ));
     }
     let package = project_root().join("wasm/pkg");
-    if !package.join("niwaki_bg.wasm").is_file() {
+    if !package.join("node.js").is_file() {
         return Ok(Attempt::NotRun(
-            "the npm package is not built: `cargo xtask wasm`".into(),
+            "the npm package is not built: `cargo xtask npm`".into(),
         ));
     }
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
