@@ -6,7 +6,7 @@ import { NiwakiError, check, fail } from "./errors.js";
 async function drain(stream, total, { signal, onProgress }) {
   if (stream.locked) fail("NOT_A_SOURCE", "the stream has been read, or somebody is reading it");
   const reader = stream.getReader();
-  const stop = () => reader.cancel(signal.reason).catch(() => {});
+  const stop = () => reader.cancel(signal?.reason).catch(() => {});
   signal?.addEventListener("abort", stop, { once: true });
   const chunks = [];
   let loaded = 0;

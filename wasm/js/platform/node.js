@@ -13,7 +13,8 @@ export const platform = {
   module: async (backend) =>
     WebAssembly.compile(await readFile(new URL(`./${backend}.wasm`, import.meta.url))),
 
-  worker: () => nodeWorker(new Worker(new URL("./worker-node.js", import.meta.url))),
+  // Without this process's flags: `node -e` is none for a file.
+  worker: () => nodeWorker(new Worker(new URL("./worker-node.js", import.meta.url), { execArgv: [] })),
 };
 
 /** A worker of Node as the package talks to one. */
