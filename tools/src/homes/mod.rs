@@ -102,9 +102,10 @@ pub fn run(home: Home, artifact: &Artifact, samples: &Samples) -> Result<Attempt
     }
 }
 
-/// The root of the project: what drives Node and the boards lies beside the compiler's sources.
+/// The root of the project: what drives Node and the boards, and what web packages are made of, lies
+/// beside the compiler's sources.
 /// `NIWAKI_ROOT` names another place.
-fn project_root() -> PathBuf {
+pub(crate) fn project_root() -> PathBuf {
     std::env::var_os("NIWAKI_ROOT").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."),
         PathBuf::from,
