@@ -1,7 +1,7 @@
 //! The niwaki runtime as a WebAssembly module.
 //!
 //! One instance of the module holds one model: its memory is the model's file and its arena, and
-//! is given back when the instance is. JavaScript ([`js/`](../js)) writes the file and the inputs
+//! is given back when the instance is. JavaScript (`wasm/js`) writes the file and the inputs
 //! into that memory, calls, and reads the outputs where they lie. There is no std, so that no
 //! message of a panic that cannot happen is carried along.
 

@@ -14,7 +14,7 @@ import { chromium } from "playwright-core";
 import * as niwaki from "../pkg/node.js";
 import * as inlined from "../pkg/inline.js";
 import { start } from "./fixtures.mjs";
-import { equal, tests } from "./suite.mjs";
+import { equal, inputOf, tests } from "./suite.mjs";
 
 const CHROMIUM = environment.NIWAKI_CHROMIUM;
 const fixtures = await start();
@@ -142,6 +142,43 @@ describe("Chromium", { skip: CHROMIUM ? false : "NIWAKI_CHROMIUM names no browse
   });
 });
 
+describe("packages for one model", () => {
+  const open = (name) => import(`${environment.NIWAKI_TEST_MODELS}/web/${name}/index.js`);
+
+  for (const name of ["digits", "kws01"]) {
+    test(`${name} runs as in the whole package`, async () => {
+      const { load } = await open(name);
+      const [mine, whole] = [await load(), await niwaki.load(`${fixtures.env.base}models/${name}.niwaki`)];
+      equal(mine.selfTest(), { sameBits: true, firstDifferingLayer: null }, "the self-test");
+      const input = inputOf(mine.inputs[0]);
+      equal(mine.digests(input), whole.digests(input), "digests");
+      equal(mine.run(input).top(3), whole.run(input).top(3), "the best");
+    });
+
+    test(`${name} tests itself in Chromium`, { skip: !CHROMIUM }, async () => {
+      const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+      try {
+        const page = await browser.newPage();
+        await page.goto(`${fixtures.env.base}web/${name}/selftest.html`);
+        await page.waitForSelector("[data-same-bits]", { timeout: 20_000 });
+        assert.equal(await page.getAttribute("#result", "data-same-bits"), "true");
+      } finally {
+        await browser.close();
+      }
+    });
+  }
+
+  test("a binary for one model refuses another, by code", async () => {
+    const { open: start } = await import(`${environment.NIWAKI_TEST_MODELS}/web/kws01/runtime.js`);
+    const at = (path) => new URL(`file://${environment.NIWAKI_TEST_MODELS}/${path}`);
+    const binaries = { simd128: at("web/kws01/simd128.wasm"), scalar: at("web/kws01/scalar.wasm") };
+    await assert.rejects(start({ ...binaries, model: at("ic01.niwaki") }), (error) => {
+      assert.equal(error.code, "INVALID");
+      return /operator code \d+ is not in this program's operator set/.test(error.message);
+    });
+  });
+});
+
 describe("types and manifest", () => {
   const WASM = fileURLToPath(new URL("..", import.meta.url));
   const run = (program, ...options) => {
@@ -154,6 +191,12 @@ describe("types and manifest", () => {
   };
 
   test("tsc --strict", () => run("tsc", "--project", "test/tsconfig.json"));
+  for (const name of ["digits", "kws01"]) {
+    const folder = `${environment.NIWAKI_TEST_MODELS}/web/${name}`;
+    test(`types of the package for ${name}`, () =>
+      run("tsc", "--strict", "--noEmit", "--target", "es2022", "--lib", "esnext,dom", "--types", "", `${folder}/index.d.ts`));
+    test(`publint of the package for ${name}`, () => run("publint", "--strict", folder));
+  }
   test("publint", () => run("publint", "--strict", "pkg"));
   test("are the types wrong?", () =>
     {

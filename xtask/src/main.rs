@@ -37,7 +37,11 @@ enum Chore {
     /// Get what a new machine lacks: Rust targets, qemu-system-arm, node, npm, pip, chromium.
     Setup,
     /// Build the npm package into wasm/pkg, pack it into out, and print its sizes.
-    Npm,
+    Npm {
+        /// Test it too, in Node and in Chromium.
+        #[arg(long)]
+        test: bool,
+    },
     /// Compile a trained model and show that it gives the same bits in every home.
     Demo,
     /// Check everything: what CI runs.
@@ -94,7 +98,8 @@ fn main() -> ExitCode {
 fn run(chore: &Chore) -> Result<bool> {
     match chore {
         Chore::Setup => setup::run().map(|_| true),
-        Chore::Npm => npm::pack().map(|()| true),
+        Chore::Npm { test: false } => npm::pack().map(|()| true),
+        Chore::Npm { test: true } => test::package_alone(),
         Chore::Demo => demo::run(),
         Chore::Test => test::run(),
         Chore::Lint => checks::lint().map(|()| true),

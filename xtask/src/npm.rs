@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::report::thousands;
 use crate::tool::{NODE, NPM};
-use crate::{paths, shell};
+use crate::{demo, paths, shell};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -99,6 +99,61 @@ fn install() -> Result<()> {
     command.current_dir(&wasm);
     shell::run(command)?;
     fs::write(&mark, lock).with_context(|| format!("cannot write {}", mark.display()))
+}
+
+/// The models that the package is tested with, beside the example: names, files below `models/` in
+/// the folder that `NIWAKI_MODELS` names, and how they are compiled. The last one runs long.
+const MODELS: [(&str, &str, &[&str]); 6] = [
+    ("kws01", "kws01_int8_qdq", &[]),
+    ("ic01", "ic01_int8_qdq", &[]),
+    ("vww01", "vww01_int8_qdq", &[]),
+    ("ad01", "ad01_int8_qdq", &[]),
+    ("sww01", "sww01_int8_qdq", &[]),
+    ("long", "ultraface_rfb_320", &["--float"]),
+];
+
+/// The models that get a package of their own.
+pub(crate) const SPECIALISED: [&str; 2] = ["digits", "kws01"];
+
+/// Compiles the models of the tests, and the packages for one model; gives their folder. `None`
+/// where there are no models, which CI does not forgive.
+pub(crate) fn models() -> Result<Option<PathBuf>> {
+    let shared = std::env::var_os("NIWAKI_MODELS")
+        .map_or_else(|| paths::root().join("../shared"), PathBuf::from)
+        .join("models");
+    if !shared.is_dir() {
+        ensure!(
+            !shell::is_ci(),
+            "{} is no folder: set NIWAKI_MODELS",
+            shared.display()
+        );
+        return Ok(None);
+    }
+    let folder = paths::root().join("out/web");
+    let packages = folder.join("web");
+    fs::create_dir_all(&packages).with_context(|| format!("cannot make {}", packages.display()))?;
+    let artifact = folder.join("digits.niwaki");
+    fs::copy(demo::artifact(), &artifact)
+        .with_context(|| format!("cannot write {}", artifact.display()))?;
+    demo::compile_to(&packages.join("digits"), &["--target", "web"])?;
+    for (name, file, options) in MODELS {
+        let model = shared.join(format!("{file}.onnx"));
+        let mut command = demo::niwaki(&["compile"])?;
+        command.arg(&model).args(options).arg("-o");
+        shell::run({
+            command.arg(folder.join(format!("{name}.niwaki")));
+            command
+        })?;
+        if SPECIALISED.contains(&name) {
+            // The package has the name of the file.
+            let copy = folder.join(format!("{name}.onnx"));
+            fs::copy(&model, &copy).with_context(|| format!("cannot read {}", model.display()))?;
+            let mut command = demo::niwaki(&["compile", "--target", "web"])?;
+            command.arg(copy).arg("-o").arg(packages.join(name));
+            shell::run(command)?;
+        }
+    }
+    Ok(Some(folder))
 }
 
 /// Bytes as they go over the line, and the most that they may be: see README.md.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::{Context as _, Result};
 use niwaki::Model;
 use niwaki::artifact::{Port, Tensor};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// An input or output, as TypeScript sees it.
 struct Side {
@@ -91,7 +91,7 @@ pub(super) fn all(model: &Model<'_>, name: &str) -> Result<Vec<(&'static str, St
         .map(|i| side(model.output_port(i), model.output(i)))
         .collect::<Result<_>>()?;
     Ok(vec![
-        ("package.json", manifest(name)?),
+        ("package.json", manifest(name)),
         ("index.js", index(name)),
         ("index.d.ts", types(name, &inputs, &outputs)),
         ("README.md", readme(name, &inputs, &outputs)),
@@ -100,20 +100,27 @@ pub(super) fn all(model: &Model<'_>, name: &str) -> Result<Vec<(&'static str, St
     ])
 }
 
-fn manifest(name: &str) -> Result<String> {
-    let value: Value = json!({
-        "name": name,
-        "version": "1.0.0",
-        "description": format!("The model {name}, and the niwaki runtime with just its operators."),
-        "type": "module",
-        "exports": {
-            ".": { "types": "./index.d.ts", "default": "./index.js" },
-            "./package.json": "./package.json",
-        },
-        "sideEffects": false,
-        "engines": { "node": ">=20.16" },
-    });
-    Ok(serde_json::to_string_pretty(&value)? + "\n")
+/// Written out, as the order of conditions is their rank. A name has letters, digits and hyphens.
+fn manifest(name: &str) -> String {
+    format!(
+        "{{\n  \
+           \"name\": \"{name}\",\n  \
+           \"version\": \"1.0.0\",\n  \
+           \"description\": \"The model {name}, and the niwaki runtime with just its operators.\",\n  \
+           \"type\": \"module\",\n  \
+           \"exports\": {{\n    \
+             \".\": {{\n      \
+               \"types\": \"./index.d.ts\",\n      \
+               \"default\": \"./index.js\"\n    \
+             }},\n    \
+             \"./package.json\": \"./package.json\"\n  \
+           }},\n  \
+           \"sideEffects\": false,\n  \
+           \"engines\": {{\n    \
+             \"node\": \">=20.16\"\n  \
+           }}\n\
+         }}\n"
+    )
 }
 
 fn index(name: &str) -> String {
