@@ -1,14 +1,20 @@
 //! An artifact file on the host: its bytes, its inputs and outputs, and running it.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use niwaki::artifact::{DataType, Tensor};
+use niwaki::artifact::{DataType, Golden, Tensor};
 use niwaki::{Model, Session};
 use rayon::prelude::*;
 
 use crate::data::{Elements, Samples, Slot};
+use crate::homes::{Cost, HomeProfile};
 use crate::progress;
+
+/// How long a profile takes at least, and how many runs.
+const PROFILE_TIME: Duration = Duration::from_millis(500);
+const LEAST_RUNS: usize = 20;
 
 /// An artifact that has been read and checked.
 #[derive(Clone, Debug)]
@@ -196,6 +202,67 @@ impl Artifact {
         Ok(Session::new(&model, niwaki::as_bytes_mut(&mut arena))?.self_test()?)
     }
 
+    /// The bytes of all inputs of the golden vector, or of another like it.
+    ///
+    /// # Errors
+    ///
+    /// None, as the bytes have been checked.
+    pub fn golden_sample(&self) -> Result<Vec<u8>> {
+        let model = self.model()?;
+        let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];
+        let mut session = Session::new(&model, niwaki::as_bytes_mut(&mut arena))?;
+        let golden = Golden::open(model.golden()).unwrap_or_default();
+        session.fill_golden_inputs(golden.seed)?;
+        let mut sample = Vec::new();
+        for i in 0..model.input_count() {
+            sample.extend_from_slice(session.input_mut(i)?);
+        }
+        Ok(sample)
+    }
+
+    /// Microseconds of one run of the golden inputs and of each operator in it, the least of many.
+    ///
+    /// # Errors
+    ///
+    /// None, as the bytes have been checked.
+    pub fn profile(&self) -> Result<HomeProfile> {
+        let model = self.model()?;
+        let mut arena = vec![0u32; model.arena_bytes().div_ceil(4)];
+        let mut session = Session::new(&model, niwaki::as_bytes_mut(&mut arena))?;
+        let golden = Golden::open(model.golden()).unwrap_or_default();
+        let mut run = f64::INFINITY;
+        let mut operators = vec![f64::INFINITY; model.operator_count()];
+        let begin = Instant::now();
+        let mut runs = 0;
+        while runs < LEAST_RUNS || begin.elapsed() < PROFILE_TIME {
+            session.fill_golden_inputs(golden.seed)?;
+            let start = Instant::now();
+            session.run()?;
+            run = run.min(start.elapsed().as_secs_f64() * 1e6);
+
+            session.fill_golden_inputs(golden.seed)?;
+            let mut times = vec![0.0; operators.len()];
+            let mut start = Instant::now();
+            session.run_observed(&mut |operator, _, _| {
+                let now = Instant::now();
+                // An operator that is run in strips has a time for each.
+                times[operator] += (now - start).as_secs_f64() * 1e6;
+                start = now;
+            })?;
+            for (least, time) in operators.iter_mut().zip(times) {
+                *least = least.min(time);
+            }
+            runs += 1;
+        }
+        Ok(HomeProfile {
+            run: Cost {
+                value: run,
+                unit: "us",
+            },
+            operators,
+        })
+    }
+
     /// Microseconds of one run, the least of several.
     ///
     /// # Errors
@@ -208,7 +275,7 @@ impl Artifact {
         let mut least = f64::INFINITY;
         for _ in 0..6 {
             write_inputs(&mut session, sample)?;
-            let start = std::time::Instant::now();
+            let start = Instant::now();
             session.run()?;
             least = least.min(start.elapsed().as_secs_f64() * 1e6);
         }

@@ -11,6 +11,7 @@ pub mod import;
 pub mod indexed;
 pub mod layers;
 pub mod memory;
+pub mod profile;
 pub mod progress;
 pub mod proof;
 pub mod reference;

@@ -18,21 +18,13 @@ import { join } from "node:path";
 import { argv, exit, hrtime, stderr } from "node:process";
 import { pathToFileURL } from "node:url";
 
+import { bytesOfSample, inputOf } from "./sample.mjs";
+
 const REQUEST_MAGIC = Buffer.from("NWRQ");
 const RESPONSE_MAGIC = Buffer.from("NWRS");
 const STATUS = { well: 0, refused: 1, failed: 2 };
 const NO_DIFFERENCE = 0xffffffff;
 const TIMED_RUNS = 5;
-const ARRAYS = {
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  float32: Float32Array,
-  bool: Uint8Array,
-};
 
 function u32(value) {
   const bytes = Buffer.alloc(4);
@@ -51,13 +43,12 @@ function refusal(status, error) {
   return [RESPONSE_MAGIC, u32(status), u32(message.length), message];
 }
 
-/** The samples of a request, each with the elements of all inputs by their names. */
+/** The samples of a request, each as a run takes it. */
 function samplesOf(request, model) {
   if (!request.subarray(0, 4).equals(REQUEST_MAGIC) || request.length < 8) {
     throw new Error("the request does not begin with NWRQ and a sample count");
   }
-  const lengths = model.inputs.map(({ dtype, length }) => length * ARRAYS[dtype].BYTES_PER_ELEMENT);
-  const sampleBytes = lengths.reduce((sum, length) => sum + length, 0);
+  const sampleBytes = bytesOfSample(model);
   const count = request.readUInt32LE(4);
   const needed = 8 + count * sampleBytes;
   if (request.length !== needed) {
@@ -65,14 +56,9 @@ function samplesOf(request, model) {
       `the request has ${request.length} bytes; ${count} samples of ${sampleBytes} bytes make ${needed}`,
     );
   }
-  let at = 8;
-  // Copies: in the file the elements lie at any address.
-  const next = (length) => Uint8Array.from(request.subarray(at, (at += length))).buffer;
-  return Array.from({ length: count }, () => {
-    const arrays = model.inputs.map(({ dtype }, i) => new ARRAYS[dtype](next(lengths[i])));
-    // By name, which a model that was stripped does not have: then it has one input.
-    if (arrays.length === 1) return arrays[0];
-    return Object.fromEntries(arrays.map((array, i) => [model.inputs[i].name, array]));
+  return Array.from({ length: count }, (_, i) => {
+    const at = 8 + i * sampleBytes;
+    return inputOf(model, request.subarray(at, at + sampleBytes));
   });
 }
 

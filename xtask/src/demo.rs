@@ -64,6 +64,11 @@ pub(crate) fn artifact() -> PathBuf {
     paths::root().join(ARTIFACT)
 }
 
+/// The example model as it was trained.
+pub(crate) fn onnx() -> PathBuf {
+    paths::root().join(ONNX)
+}
+
 /// Compiles the example model with the binary.
 pub(crate) fn compile() -> Result<()> {
     if let Some(folder) = artifact().parent() {

@@ -6,16 +6,34 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// A board crate, `firmware/boards/NAME`.
+/// A board, and the crate in `firmware/boards` that is compiled for it.
 struct Board {
     name: &'static str,
+    package: &'static str,
     target: &'static str,
 }
 
-const BOARDS: [Board; 1] = [Board {
-    name: "mps2-an386",
-    target: CORTEX_M4F,
-}];
+/// Every board there is.
+const BOARDS: [Board; 3] = [
+    Board {
+        name: "mps2-an386",
+        package: "mps2-an386",
+        target: CORTEX_M4F,
+    },
+    // The same board with a Cortex-M3 in it.
+    Board {
+        name: "mps2-an385",
+        package: "mps2-an386",
+        target: "thumbv7m-none-eabi",
+    },
+    // The same with code for a Cortex-M0, of which no emulated board has the memory: a Cortex-M3
+    // executes it instruction by instruction, as it is.
+    Board {
+        name: "mps2-an385-armv6m",
+        package: "mps2-an386",
+        target: "thumbv6m-none-eabi",
+    },
+];
 
 /// The target of a Cortex-M4 with FPU, and of every check that needs no particular machine.
 pub(crate) const CORTEX_M4F: &str = "thumbv7em-none-eabihf";
@@ -28,7 +46,12 @@ pub(crate) const CORTEX_M4F: &str = "thumbv7em-none-eabihf";
 /// When there is no such board or model, or when the model is refused or the firmware does not
 /// build.
 pub(crate) fn build(root: &Path, board: &str, model: &Path) -> Result<PathBuf> {
-    let Some(Board { name, target }) = BOARDS.iter().find(|known| known.name == board) else {
+    let Some(Board {
+        name,
+        package,
+        target,
+    }) = BOARDS.iter().find(|known| known.name == board)
+    else {
         let known = BOARDS.map(|board| board.name).join(", ");
         bail!("there is no board `{board}`: there are {known}");
     };
@@ -45,10 +68,10 @@ pub(crate) fn build(root: &Path, board: &str, model: &Path) -> Result<PathBuf> {
     let lock = File::create(images.join(".lock"))?;
     lock.lock()?;
     let mut command = cargo(root, &["build", "--release", "--target", target]);
-    command.args(["--package", name]);
+    command.args(["--package", package]);
     run(command.env("NIWAKI_MODEL", &model))?;
 
-    let built = release_folder(root, target).join(name);
+    let built = release_folder(root, target).join(package);
     let image = images.join(format!("{name}-{}.elf", stem.to_string_lossy()));
     fs::copy(&built, &image).with_context(|| format!("cannot copy {}", built.display()))?;
     Ok(image)
@@ -84,9 +107,12 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
         "--",
     ];
     run(cargo(root, &write).arg(&model))?;
-    for Board { name, target } in &BOARDS {
+    for Board {
+        package, target, ..
+    } in &BOARDS
+    {
         let mut command = cargo(root, &["clippy", "--target", target]);
-        command.args(["--package", name]).args(deny);
+        command.args(["--package", package]).args(deny);
         run(command.env("NIWAKI_MODEL", &model))?;
     }
     Ok(())

@@ -1,11 +1,13 @@
 //! The chores of this repository, each one verb: what CI does, a person does with the same word.
 
+mod bench;
 mod checks;
 mod conformance;
 mod demo;
 mod firmware;
 mod fuzz;
 mod image;
+mod models;
 mod npm;
 mod panics;
 mod paths;
@@ -76,6 +78,8 @@ enum Chore {
         #[arg(long, default_value_t = 600)]
         seconds: u32,
     },
+    /// Measure instructions, code, and time beside other engines.
+    Bench(bench::Bench),
     /// Measure the stack of a run on the emulated Cortex-M4; fail beyond 1 KB.
     Stack {
         /// Models, .niwaki files; by default the digits example and those of MLPerf Tiny.
@@ -113,6 +117,7 @@ fn run(chore: &Chore) -> Result<bool> {
         Chore::Panics => panics::check(paths::root()).map(|()| true),
         Chore::Sizes => sizes::measure(paths::root()).map(|()| true),
         Chore::Fuzz { target, seconds } => fuzz::run(target.as_deref(), *seconds).map(|()| true),
+        Chore::Bench(bench) => bench::run(bench),
         Chore::Stack { models } => stack::run(models),
     }
 }

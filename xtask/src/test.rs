@@ -1,15 +1,20 @@
 //! Everything that has to hold, before a change is a good one.
 
-use anyhow::{Result, ensure};
+use std::cell::OnceCell;
 
+use anyhow::{Context as _, Result, ensure};
+
+use crate::models::{self, Image};
 use crate::setup;
 use crate::steps::{self, Outcome, Step};
 use crate::tool::{CHROMIUM, NODE, NPM, PYTHON, QEMU, Tool};
-use crate::{checks, conformance, demo, firmware, npm, panics, paths, shell, stack};
+use crate::{bench, checks, conformance, demo, firmware, npm, panics, paths, shell, stack};
 
 /// Checks everything; false when something does not hold.
 pub(crate) fn run() -> Result<bool> {
     let missing = setup::run()?;
+    // Built once, looked at twice.
+    let images = OnceCell::new();
     Ok(steps::run(vec![
         Step::new("build the command line, the package and a model", build),
         Step::new("format", checks::format),
@@ -18,7 +23,20 @@ pub(crate) fn run() -> Result<bool> {
         Step::new("the runtime on every machine", checks::runtime_targets),
         Step::new("acceptance tests", checks::acceptance_tests),
         Step::new("firmware: lints, tests, no panics", firmware),
-        Step::optional("stack of a run", || stack(&missing)),
+        Step::optional("images of the reference models", || {
+            let built = reference_images(&missing)?;
+            Ok(built.map_or_else(
+                |skipped| skipped,
+                |built| {
+                    let _ = images.set(built);
+                    Outcome::Passed
+                },
+            ))
+        }),
+        Step::optional("stack of a run", || stack(&missing, images.get())),
+        Step::optional("instructions and code of a run", || {
+            gate(&missing, images.get())
+        }),
         Step::optional("the npm package", || package(&missing)),
         Step::optional("conformance", || conformance(&missing)),
         Step::new("documentation", checks::doc),
@@ -44,11 +62,32 @@ fn lacking(missing: &[&Tool], needed: &Tool) -> Option<Outcome> {
     Some(Outcome::Skipped(format!("{lack}; {}", tool.remedy())))
 }
 
-fn stack(missing: &[&Tool]) -> Result<Outcome> {
+/// The images of the reference models, or why they cannot be run.
+fn reference_images(missing: &[&Tool]) -> Result<Result<Vec<Image>, Outcome>> {
+    if let Some(skipped) = lacking(missing, &QEMU) {
+        return Ok(Err(skipped));
+    }
+    Ok(Ok(models::images(stack::BOARD, &models::compiled()?)?))
+}
+
+fn stack(missing: &[&Tool], images: Option<&Vec<Image>>) -> Result<Outcome> {
     if let Some(skipped) = lacking(missing, &QEMU) {
         return Ok(skipped);
     }
-    ensure!(stack::run(&[])?, "a run takes too much stack");
+    let images = images.context("the images are not built")?;
+    ensure!(stack::check(images)?, "a run takes too much stack");
+    Ok(Outcome::Passed)
+}
+
+fn gate(missing: &[&Tool], images: Option<&Vec<Image>>) -> Result<Outcome> {
+    if let Some(skipped) = lacking(missing, &QEMU) {
+        return Ok(skipped);
+    }
+    let images = images.context("the images are not built")?;
+    ensure!(
+        bench::gate(images, false)?,
+        "a run takes more instructions or code than docs/bench-gate.json says"
+    );
     Ok(Outcome::Passed)
 }
 

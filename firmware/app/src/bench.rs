@@ -12,6 +12,7 @@ use crate::{Failure, wire};
 pub(crate) struct Bench<'a, S: OperatorSet> {
     session: Session<'a, 'a, S>,
     sample: &'a mut [u8],
+    /// One digest for each operator, or one cost: little-endian.
     digests: &'a mut [[u8; 8]],
 }
 
@@ -89,6 +90,27 @@ impl<'a, S: OperatorSet> Bench<'a, S> {
                 *place = digest.0.to_le_bytes();
             }
         })
+    }
+
+    /// Runs once and keeps the cost of each operator, all strips of it together. What an observer
+    /// costs is counted too, some hundred instructions for each operator and strip.
+    pub(crate) fn profiled_run(&mut self, meter: &impl Meter) -> Result<(), RunError> {
+        let costs = &mut *self.digests;
+        costs.fill([0; 8]);
+        let mut start = meter.now();
+        self.session.run_observed(&mut |operator, _, _| {
+            let now = meter.now();
+            if let Some(place) = costs.get_mut(operator) {
+                let cost = u64::from_le_bytes(*place).saturating_add(now.saturating_sub(start));
+                *place = cost.to_le_bytes();
+            }
+            start = now;
+        })
+    }
+
+    /// Writes the costs of the last profiled run.
+    pub(crate) fn write_costs(&self, response: &mut impl Write) -> Result<(), Failure> {
+        wire::write(response, self.digests.as_flattened())
     }
 
     /// Writes the outputs and digests of the last observed run.

@@ -14,7 +14,8 @@ pub enum Failure {
     Run(RunError),
     /// The memory was laid out for another model than the one that was given.
     OtherModel,
-    /// The request does not begin with [`crate::REQUEST_MAGIC`].
+    /// The request begins neither with [`crate::REQUEST_MAGIC`] nor with
+    /// [`crate::PROFILE_MAGIC`].
     NotARequest,
     /// The request ends before its last sample.
     RequestEnds,
@@ -42,7 +43,7 @@ impl fmt::Display for Failure {
             Self::Load(error) => write!(f, "the model is refused: {error}"),
             Self::Run(error) => write!(f, "the run has failed: {error}"),
             Self::OtherModel => f.write_str("the image's memory was laid out for another model"),
-            Self::NotARequest => f.write_str("the request does not begin with NWRQ"),
+            Self::NotARequest => f.write_str("the request begins neither with NWRQ nor with NWPQ"),
             Self::RequestEnds => f.write_str("the request ends before its last sample"),
             Self::Read(kind) => write!(f, "cannot read the request: {kind:?}"),
             Self::Write(kind) => write!(f, "cannot write the response: {kind:?}"),

@@ -5,7 +5,8 @@
 //!
 //! [`serve`] answers a request of any number of samples with the outputs and with the digest of
 //! every operator's output: that is how a test proves that a board gives the same bits as a host.
-//! [`self_check`] needs no stream.
+//! It answers a request for a profile with the cost of each operator. [`self_check`] needs no
+//! stream.
 
 #![no_std]
 #![deny(
@@ -29,4 +30,4 @@ pub use failure::Failure;
 pub use memory::Memory;
 pub use meter::Meter;
 pub use serve::serve;
-pub use wire::{REQUEST_MAGIC, RESPONSE_MAGIC};
+pub use wire::{PROFILE_MAGIC, REQUEST_MAGIC, RESPONSE_MAGIC};

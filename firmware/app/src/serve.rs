@@ -5,7 +5,7 @@ use niwaki::OperatorSet;
 
 use crate::bench::Bench;
 use crate::memory::Buffers;
-use crate::wire::{self, ResponseHead};
+use crate::wire::{self, ResponseHead, Wanted};
 use crate::{Failure, Memory, Meter};
 
 /// Reads a request, runs every sample, and writes the response.
@@ -25,7 +25,7 @@ pub fn serve<S: OperatorSet, const ARENA: usize, const INPUT: usize, const OPERA
     response: &mut impl Write,
 ) -> Result<(), Failure> {
     let answered = match begin::<S>(artifact, memory.buffers(), meter, request) {
-        Ok(begun) => begun.answer(request, response),
+        Ok(begun) => begun.answer(meter, request, response),
         Err(failure) => wire::write_refusal(response, &failure).and(Err(failure)),
     };
     let flushed = response.flush();
@@ -35,6 +35,7 @@ pub fn serve<S: OperatorSet, const ARENA: usize, const INPUT: usize, const OPERA
 /// A request whose first sample has been run, to see what it costs.
 struct Begun<'a, S: OperatorSet> {
     bench: Bench<'a, S>,
+    wanted: Wanted,
     samples: u32,
     head: ResponseHead,
 }
@@ -47,7 +48,7 @@ fn begin<'a, S: OperatorSet>(
     request: &mut impl Read,
 ) -> Result<Begun<'a, S>, Failure> {
     let mut bench = Bench::<S>::open(artifact, buffers)?;
-    let samples = wire::read_request_head(request)?;
+    let (wanted, samples) = wire::read_request_head(request)?;
     let self_test = bench.self_test()?;
     let mut cost = 0;
     if samples > 0 {
@@ -62,21 +63,35 @@ fn begin<'a, S: OperatorSet>(
     };
     Ok(Begun {
         bench,
+        wanted,
         samples,
         head,
     })
 }
 
 impl<S: OperatorSet> Begun<'_, S> {
-    fn answer(mut self, request: &mut impl Read, response: &mut impl Write) -> Result<(), Failure> {
+    fn answer(
+        mut self,
+        meter: &impl Meter,
+        request: &mut impl Read,
+        response: &mut impl Write,
+    ) -> Result<(), Failure> {
         self.head.write(response)?;
         for sample in 0..self.samples {
             if sample > 0 {
                 self.bench.read_sample(request)?;
             }
             self.bench.load_sample()?;
-            self.bench.observed_run()?;
-            self.bench.write_results(response)?;
+            match self.wanted {
+                Wanted::Results => {
+                    self.bench.observed_run()?;
+                    self.bench.write_results(response)?;
+                }
+                Wanted::Costs => {
+                    self.bench.profiled_run(meter)?;
+                    self.bench.write_costs(response)?;
+                }
+            }
         }
         Ok(())
     }

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! request   "NWRQ"  samples: u32  { bytes of all inputs, in their order } for each sample
+//! profile   "NWPQ", and else a request
 //! response  "NWRS"  status: u32 = 0  self_test: u32  operators: u32  cost: u64
 //!           { bytes of all outputs, in their order; digest: u64 for each operator } for each sample
+//!           to a profile: { cost: u64 for each operator } for each sample
 //! refusal   "NWRS"  status: u32 = 1 (the model) or 2 (anything else)  length: u32  UTF-8 text
 //! ```
 //!
@@ -18,6 +20,8 @@ use crate::Failure;
 
 /// How a request begins.
 pub const REQUEST_MAGIC: [u8; 4] = *b"NWRQ";
+/// How a request for the cost of each operator begins.
+pub const PROFILE_MAGIC: [u8; 4] = *b"NWPQ";
 /// How a response begins.
 pub const RESPONSE_MAGIC: [u8; 4] = *b"NWRS";
 
@@ -35,15 +39,26 @@ pub(crate) fn write(stream: &mut impl Write, bytes: &[u8]) -> Result<(), Failure
     written.map_err(|error| Failure::Write(error.kind()))
 }
 
-/// Reads the front of a request and gives the number of samples.
-pub(crate) fn read_request_head(stream: &mut impl Read) -> Result<u32, Failure> {
+/// What a request wants to know of each sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The outputs, and the digest of every operator's output.
+    Results,
+    /// The cost of every operator.
+    Costs,
+}
+
+/// Reads the front of a request and gives what is wanted of how many samples.
+pub(crate) fn read_request_head(stream: &mut impl Read) -> Result<(Wanted, u32), Failure> {
     let mut head = [0; 8];
     read(stream, &mut head)?;
     let [a, b, c, d, samples @ ..] = head;
-    if [a, b, c, d] != REQUEST_MAGIC {
-        return Err(Failure::NotARequest);
-    }
-    Ok(u32::from_le_bytes(samples))
+    let wanted = match [a, b, c, d] {
+        REQUEST_MAGIC => Wanted::Results,
+        PROFILE_MAGIC => Wanted::Costs,
+        _ => return Err(Failure::NotARequest),
+    };
+    Ok((wanted, u32::from_le_bytes(samples)))
 }
 
 /// What a response says before the samples.

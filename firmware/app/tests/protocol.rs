@@ -7,7 +7,9 @@
 )]
 
 use niwaki::{All, LoadError, Model, Session};
-use niwaki_firmware::{Failure, Memory, Meter, REQUEST_MAGIC, RESPONSE_MAGIC, self_check, serve};
+use niwaki_firmware::{
+    Failure, Memory, Meter, PROFILE_MAGIC, REQUEST_MAGIC, RESPONSE_MAGIC, self_check, serve,
+};
 
 const ARENA: usize = niwaki_fixture::ARENA_BYTES;
 const WIDTH: usize = niwaki_fixture::WIDTH;
@@ -106,6 +108,19 @@ fn every_sample_gets_its_outputs_and_digests() {
         "the two samples show nothing when their outputs are equal"
     );
     assert_eq!(response[24..], each.concat());
+}
+
+#[test]
+fn a_profile_gives_the_cost_of_each_operator() {
+    let artifact = niwaki_fixture::artifact().unwrap();
+    let mut profile = request(&[[1, 2, 3, 4, 5, 6, 7, 8]]);
+    profile[..4].copy_from_slice(&PROFILE_MAGIC);
+    let (result, response) = answer(&artifact, &profile);
+    assert_eq!(result, Ok(()));
+    assert_eq!(word(&response, 8), ALL_EQUAL, "self-test");
+    let cost = 17u64.to_le_bytes();
+    assert_eq!(response[16..24], cost, "the cost of the one plain run");
+    assert_eq!(response[24..], [cost; OPERATORS].concat());
 }
 
 #[test]

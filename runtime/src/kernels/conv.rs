@@ -2,9 +2,9 @@
 
 use core::ops::Range;
 
-use super::arch::{self, CHANNELS, Isa, Job, Runs};
-use super::filters::{Filters, PIXELS};
-use super::window::{Pixel, Taps};
+use super::arch::{self, Isa, Job, MAX_PIXELS, Windows, Workspace};
+use super::filters::Filters;
+use super::window::Pixel;
 use super::{Band, Window};
 use crate::numerics::{OutputStage, clamp_f32};
 
@@ -26,217 +26,209 @@ pub(crate) struct ConvI8<'m> {
     pub(crate) stage: OutputStage,
 }
 
-/// Weights of a filter up to which its window is brought together before it is multiplied: first
-/// layers, whose rows are shorter than what it costs to begin a run.
-const GATHERED: usize = 64;
-
 /// Zero points that stand in for padding, at most so many at a time.
-const PADDING: usize = 32;
+const PADDING: usize = 16;
+
+/// Elements of a window whose runs an instruction set cannot place, at most so many at a time.
+const GATHERED: usize = 40;
 
 impl ConvI8<'_> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
     ///
     /// The bias holds the zero point's share of every weight, so the loops multiply plain input
     /// bytes; a weight that meets padding, where the real input is 0, counts a zero point.
-    pub(crate) fn run(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
-        if self.filter_len() <= GATHERED {
-            self.run_as::<true>(band, x, y)
-        } else {
-            self.run_as::<false>(band, x, y)
-        }
-    }
-
-    /// Two functions, so that what one needs is not on the stack of the other.
     #[inline(never)]
-    fn run_as<const GATHER: bool>(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
+    pub(crate) fn run(
+        &self,
+        workspace: &mut Workspace,
+        band: &Band,
+        x: &[i8],
+        y: &mut [i8],
+    ) -> Option<()> {
         let kernel = self;
-        arch::run(ConvJob::<GATHER> { kernel, band, x, y })
+        arch::run(ConvJob {
+            kernel,
+            workspace,
+            band,
+            x,
+            y,
+        })
     }
 }
 
-/// One run of a convolution, whose windows are brought together or read where they are.
-struct ConvJob<'j, const GATHER: bool> {
+/// One run of a convolution.
+struct ConvJob<'j> {
     kernel: &'j ConvI8<'j>,
+    workspace: &'j mut Workspace,
     band: &'j Band,
     x: &'j [i8],
     y: &'j mut [i8],
 }
 
-impl<const GATHER: bool> Job for ConvJob<'_, GATHER> {
+impl Job for ConvJob<'_> {
     #[inline(always)]
     fn on<I: Isa>(self) -> Option<()> {
-        let Self { kernel, band, x, y } = self;
-        let window = kernel.window;
-        let out_c = kernel.group_out as usize * kernel.groups as usize;
-        let mut lines = y.chunks_exact_mut((out_c * window.out_w as usize).max(1));
-        window.for_each_row(band, |row| {
-            let mut ox = 0;
-            for outputs in lines.next()?.chunks_mut((PIXELS * out_c).max(1)) {
-                let (first, second) = outputs.split_at_mut_checked(out_c)?;
-                let pixels = [row.pixel(window, ox), row.pixel(window, ox + 1)];
-                // Two at a time, unless they meet the padding in different ways.
-                if !second.is_empty() && (GATHER || window.are_full(&pixels)) {
-                    kernel.pixels::<I, PIXELS, GATHER>(pixels, x, [first, second])?;
-                } else {
-                    for (pixel, y) in pixels.into_iter().zip([first, second]) {
-                        if !y.is_empty() {
-                            kernel.pixels::<I, 1, GATHER>([pixel], x, [y])?;
-                        }
-                    }
-                }
-                ox += PIXELS as u32;
+        let Self {
+            kernel,
+            workspace,
+            band,
+            x,
+            y,
+        } = self;
+        let ConvI8 { window, groups, .. } = *kernel;
+        let group_out = kernel.group_out as usize;
+        let len = (window.kernel_h * window.kernel_w * kernel.group_in) as usize;
+        let out_c = group_out * groups as usize;
+        // Other runs go there by way of an array of bytes.
+        let in_place = kernel.group_in.is_multiple_of(I::ALIGN);
+        let mut left = window.pixels(band)?;
+        let mut pixels = [Pixel::default(); MAX_PIXELS];
+        for y in y.chunks_mut((I::PIXELS * out_c).max(1)) {
+            let mut count = 0;
+            for (to, pixel) in pixels.iter_mut().take(I::PIXELS).zip(&mut left) {
+                *to = pixel;
+                count += 1;
             }
-            Some(())
-        })
+            let most = if in_place { usize::MAX } else { GATHERED };
+            let held = Windows::piece::<I>(count)?.min(most);
+            for group in 0..groups as usize {
+                let channels = group * group_out..(group + 1) * group_out;
+                let filters = Filters {
+                    weights: kernel
+                        .weights
+                        .get(channels.start * len..channels.end * len)?,
+                    len,
+                    bias: kernel.bias.get(channels.clone())?,
+                    multipliers: kernel.multipliers.get(channels.clone())?,
+                    stage: kernel.stage,
+                };
+                let place = |windows: &mut Windows, piece: Range<usize>| {
+                    let pixels = pixels.get(..count)?;
+                    if in_place {
+                        let place = |at, runs: &[&[i8]]| I::place(windows, at, runs);
+                        kernel.gather(pixels, group, x, piece, place)
+                    } else {
+                        kernel.gather_bytes::<I>(pixels, group, x, piece, windows)
+                    }
+                };
+                let y = y.get_mut(channels.start..)?;
+                filters.run::<I>(workspace, count, held, place, y, out_c)?;
+            }
+        }
+        Some(())
     }
 }
 
 impl ConvI8<'_> {
-    /// Weights of one output channel.
-    #[inline(always)]
-    fn filter_len(&self) -> usize {
-        (self.window.kernel_h * self.window.kernel_w * self.group_in) as usize
-    }
-
-    /// The kernel columns at which a run of input bytes begins, and how long each run is: one run
-    /// where the bytes of neighbouring columns are neighbours, otherwise one for each column.
-    #[inline(always)]
-    fn column_runs(&self, columns: Taps) -> (Range<u32>, usize) {
-        let count = columns.count();
-        let [runs, width] = match self.groups == 1 && self.window.dilation_w == 1 {
-            true => [count.min(1), count],
-            false => [count, 1],
-        };
-        let len = (width * self.group_in) as usize;
-        (columns.first..columns.first + runs, len)
-    }
-
-    /// All channels of `P` pixels, which meet the padding alike unless the window is gathered.
-    #[inline(always)]
-    fn pixels<I: Isa, const P: usize, const GATHER: bool>(
+    /// Brings a piece of the windows of some pixels together: gives `place` runs of input, one of
+    /// each pixel, and where they begin in the piece.
+    ///
+    /// Not inlined: it has enough to keep in registers by itself.
+    #[inline(never)]
+    fn gather(
         &self,
-        pixels: [Pixel; P],
+        pixels: &[Pixel],
+        group: usize,
         x: &[i8],
-        mut y: [&mut [i8]; P],
+        piece: Range<usize>,
+        mut place: impl FnMut(usize, &[&[i8]]) -> Option<()>,
     ) -> Option<()> {
-        let [group_out, len] = [self.group_out as usize, self.filter_len()];
-        for group in 0..self.groups as usize {
-            let channels = group * group_out..(group + 1) * group_out;
-            let filters = Filters {
-                weights: self.weights.get(channels.start * len..channels.end * len)?,
-                len,
-                bias: self.bias.get(channels.clone())?,
-                multipliers: self.multipliers.get(channels)?,
-                stage: self.stage,
-            };
-            let mut outputs = y.each_mut().map(|_| <&mut [i8]>::default());
-            for (outputs, y) in outputs.iter_mut().zip(&mut y) {
-                (*outputs, *y) = core::mem::take(y).split_at_mut_checked(group_out)?;
-            }
-            if GATHER {
-                let mut scratch = [[0; GATHERED]; P];
-                for (pixel, to) in pixels.iter().zip(&mut scratch) {
-                    self.gather(pixel, group, x, to.get_mut(..len)?)?;
+        let row_len = (self.window.kernel_w * self.group_in) as usize;
+        let padding = [self.input_zero_point as i8; PADDING];
+        let mut ky = piece.start.checked_div(row_len)?;
+        let mut within = piece.start - ky * row_len;
+        let len = piece.len();
+        let mut at = 0;
+        while at < len {
+            let mut runs = [padding.as_slice(); MAX_PIXELS];
+            let runs = runs.get_mut(..pixels.len())?;
+            let mut most = len - at;
+            for (pixel, run) in pixels.iter().zip(&mut *runs) {
+                let (from, there) = self.run_from(pixel, group, [ky, within])?;
+                if let Some(from) = from {
+                    *run = x.get(from..)?;
+                } else {
+                    most = most.min(PADDING);
                 }
-                let windows = scratch.each_ref().map(<[i8; GATHERED]>::as_slice);
-                let runs = Runs::one(len);
-                filters
-                    .for_each_tile::<I, P>(outputs, |w, sums| I::dots(&runs, windows, w, sums))?;
-            } else {
-                filters.for_each_tile::<I, P>(outputs, |w, sums| {
-                    self.add_products::<I, P>(&pixels, group, x, w, sums)
-                })?;
+                most = most.min(there);
+            }
+            for run in &mut *runs {
+                *run = run.get(..most)?;
+            }
+            place(at, runs)?;
+            at += most;
+            within += most;
+            if within == row_len {
+                (ky, within) = (ky + 1, 0);
             }
         }
         Some(())
     }
 
-    /// The input under a window, zero points where it is padding.
-    #[inline(always)]
-    fn gather(&self, pixel: &Pixel, group: usize, x: &[i8], to: &mut [i8]) -> Option<()> {
-        let group_in = self.group_in as usize;
-        let in_c = group_in * self.groups as usize;
-        to.fill(self.input_zero_point as i8);
-        let columns = pixel.columns;
-        let (starts, width) = self.column_runs(columns);
-        for ky in pixel.rows.first..pixel.rows.end {
-            for kx in starts.clone() {
-                let from = pixel.input_index(ky, kx) * in_c + group * group_in;
-                let at = (ky * self.window.kernel_w + kx) as usize * group_in;
-                let to = to.get_mut(at..at + width)?.iter_mut();
-                for (to, &from) in to.zip(x.get(from..from + width)?) {
+    /// The same for instruction sets that cannot place runs of this length.
+    #[inline(never)]
+    fn gather_bytes<I: Isa>(
+        &self,
+        pixels: &[Pixel],
+        group: usize,
+        x: &[i8],
+        piece: Range<usize>,
+        windows: &mut Windows,
+    ) -> Option<()> {
+        let mut bytes = [[0; GATHERED]; MAX_PIXELS];
+        let len = piece.len();
+        self.gather(pixels, group, x, piece, |at, runs| {
+            for (bytes, run) in bytes.iter_mut().zip(runs) {
+                // A loop, as so few are copied faster than a function is called.
+                for (to, &from) in bytes.get_mut(at..)?.iter_mut().zip(*run) {
                     *to = from;
                 }
             }
+            Some(())
+        })?;
+        let mut runs = [[].as_slice(); MAX_PIXELS];
+        for (run, bytes) in runs.iter_mut().zip(&bytes) {
+            *run = bytes.get(..len)?;
         }
-        Some(())
+        I::place(windows, 0, runs.get(..pixels.len())?)
     }
 
-    /// Adds what the weights of some channels give on pixels that meet the padding alike.
+    /// Where the input under an element of a window begins, `None` in the padding, and how many
+    /// elements from there on are one run.
     #[inline(always)]
-    fn add_products<I: Isa, const P: usize>(
+    fn run_from(
         &self,
-        pixels: &[Pixel; P],
+        pixel: &Pixel,
         group: usize,
-        x: &[i8],
-        w: [&[i8]; CHANNELS],
-        sums: &mut [[i32; CHANNELS]; P],
-    ) -> Option<()> {
+        [ky, within]: [usize; 2],
+    ) -> Option<(Option<usize>, usize)> {
+        let Pixel { rows, columns, .. } = *pixel;
         let group_in = self.group_in as usize;
         let in_c = group_in * self.groups as usize;
         let row_len = self.window.kernel_w as usize * group_in;
-        let Pixel { rows, columns, .. } = *pixels.first()?;
-        let from = |start: usize| -> Option<[&[i8]; CHANNELS]> {
-            let mut rest = w;
-            for rest in &mut rest {
-                *rest = rest.get(start..)?;
-            }
-            Some(rest)
-        };
-        let first_row = rows.first as usize * row_len;
-        if rows.count() > 0 {
-            let (starts, len) = self.column_runs(columns);
-            let runs = Runs {
-                rows: rows.count() as usize,
-                len,
-                x_stride: (self.window.in_w * self.window.dilation_h) as usize * in_c,
-                w_stride: row_len,
-            };
-            for kx in starts {
-                let mut inputs = [x; P];
-                for (input, pixel) in inputs.iter_mut().zip(pixels) {
-                    let start = pixel.input_index(rows.first, kx) * in_c + group * group_in;
-                    *input = x.get(start..)?;
-                }
-                let at = first_row + kx as usize * group_in;
-                I::dots(&runs, inputs, from(at)?, sums)?;
-            }
+        let ky = ky as u32;
+        if ky < rows.first || ky >= rows.end {
+            return Some((None, row_len - within));
         }
-        if self.input_zero_point == 0 {
-            return Some(());
+        // Where the row meets the input.
+        let on = columns.first as usize * group_in;
+        if within < on {
+            return Some((None, on - within));
         }
-        // The padding: whole rows above and below, the ends of rows on the left and right.
-        let padding = [self.input_zero_point as i8; PADDING];
-        let mut pad = |start: usize, len: usize, rows: u32| -> Option<()> {
-            let mut done = 0;
-            while rows > 0 && done < len {
-                let runs = Runs {
-                    rows: rows as usize,
-                    len: (len - done).min(PADDING),
-                    x_stride: 0,
-                    w_stride: row_len,
-                };
-                I::dots(&runs, [padding.as_slice(); P], from(start + done)?, sums)?;
-                done += runs.len;
-            }
-            Some(())
+        let behind = columns.end as usize * group_in;
+        if within >= behind {
+            return Some((None, row_len - within));
+        }
+        // Kernel columns whose bytes are neighbours are one run.
+        let (kx, within, there) = if self.groups == 1 && self.window.dilation_w == 1 {
+            (columns.first, within - on, behind - within)
+        } else {
+            let kx = within.checked_div(group_in)?;
+            let within = within - kx * group_in;
+            (kx as u32, within, group_in - within)
         };
-        let behind = rows.first.max(rows.end) as usize * row_len;
-        pad(0, first_row, 1)?;
-        pad(behind, (self.filter_len()).checked_sub(behind)?, 1)?;
-        let on = [columns.first, columns.first.max(columns.end)].map(|k| k as usize * group_in);
-        pad(first_row, on[0], rows.count())?;
-        pad(first_row + on[1], row_len.checked_sub(on[1])?, rows.count())
+        let from = pixel.input_index(ky, kx) * in_c + group * group_in + within;
+        Some((Some(from), there))
     }
 }
 

@@ -1,13 +1,10 @@
 //! Depthwise convolution: every channel has its own filter and gives one output.
 
-use super::arch::{self, Isa, Job, Taps2d};
+use super::arch::{self, Isa, Job, SUMS, Taps2d, Workspace};
 use super::conv::CopyChecked;
 use super::window::Pixel;
 use super::{Band, Window};
 use crate::numerics::{OutputStage, clamp_f32};
-
-/// How many channels are summed at a time; their accumulators live on the stack.
-const BLOCK: usize = 16;
 
 /// An int8 depthwise convolution.
 pub(crate) struct DepthwiseI8<'m> {
@@ -26,15 +23,28 @@ pub(crate) struct DepthwiseI8<'m> {
 impl DepthwiseI8<'_> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][channels]`, `y` is `[batch][out_h][out_w][channels]`.
     #[inline(never)]
-    pub(crate) fn run(&self, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
+    pub(crate) fn run(
+        &self,
+        workspace: &mut Workspace,
+        band: &Band,
+        x: &[i8],
+        y: &mut [i8],
+    ) -> Option<()> {
         let kernel = self;
-        arch::run(DepthwiseJob { kernel, band, x, y })
+        arch::run(DepthwiseJob {
+            kernel,
+            workspace,
+            band,
+            x,
+            y,
+        })
     }
 }
 
 /// One run of a depthwise convolution.
 struct DepthwiseJob<'j> {
     kernel: &'j DepthwiseI8<'j>,
+    workspace: &'j mut Workspace,
     band: &'j Band,
     x: &'j [i8],
     y: &'j mut [i8],
@@ -43,26 +53,25 @@ struct DepthwiseJob<'j> {
 impl Job for DepthwiseJob<'_> {
     #[inline(always)]
     fn on<I: Isa>(self) -> Option<()> {
-        let Self { kernel, band, x, y } = self;
+        let Self {
+            kernel,
+            workspace,
+            band,
+            x,
+            y,
+        } = self;
         let channels = kernel.channels as usize;
-        // A copy, which stays in registers: the outputs that are written cannot be in it.
-        let stage = kernel.stage;
+        let padding = [kernel.input_zero_point as i8; SUMS];
         let mut pixels = y.chunks_exact_mut(channels.max(1));
         kernel.window.for_each_pixel(band, |pixel| {
             let mut start = 0;
-            for outputs in pixels.next()?.chunks_mut(BLOCK) {
+            for outputs in pixels.next()?.chunks_mut(SUMS) {
                 let end = start + outputs.len();
-                let mut sums = [0i32; BLOCK];
-                let block = sums.get_mut(..outputs.len())?;
-                // A loop, as so few are copied faster than a function is called.
-                for (sum, &bias) in block.iter_mut().zip(kernel.bias.get(start..end)?) {
-                    *sum = bias;
-                }
-                kernel.add_products::<I>(&pixel, x, start, block)?;
+                I::begin(kernel.bias.get(start..end)?, 1, &mut workspace.sums)?;
+                let sums = workspace.sums.get_mut(..outputs.len())?;
+                kernel.add_products::<I>(&pixel, x, &padding, start, sums)?;
                 let multipliers = kernel.multipliers.get(start..end)?;
-                for ((out, &sum), &multiplier) in outputs.iter_mut().zip(&*block).zip(multipliers) {
-                    *out = I::requantize(&stage, sum, multiplier);
-                }
+                I::requantize(&kernel.stage, sums, multipliers, outputs)?;
                 start = end;
             }
             Some(())
@@ -77,6 +86,7 @@ impl DepthwiseI8<'_> {
         &self,
         pixel: &Pixel,
         x: &[i8],
+        padding: &[i8],
         start: usize,
         sums: &mut [i32],
     ) -> Option<()> {
@@ -106,14 +116,13 @@ impl DepthwiseI8<'_> {
             return Some(());
         }
         // The padding: rows above and below, columns on the left and right.
-        let padding = [self.input_zero_point as i8; BLOCK];
         let mut pad = |[ky, rows]: [u32; 2], [kx, columns]: [u32; 2]| -> Option<()> {
             if rows == 0 || columns == 0 {
                 return Some(());
             }
             I::depthwise(
                 &taps(rows, columns, [0, 0]),
-                &padding,
+                padding,
                 weights(ky, kx)?,
                 sums,
             )

@@ -1,10 +1,9 @@
-//! Rows of int8 weights, one for each output channel, under some pixels of input.
+//! Rows of int8 weights, one for each output channel, under the windows of some pixels.
 
-use super::arch::{CHANNELS, Isa};
+use core::ops::Range;
+
+use super::arch::{Isa, SUMS, Windows, Workspace};
 use crate::numerics::OutputStage;
-
-/// Pixels that are summed together: each weight that is read serves all of them.
-pub(crate) const PIXELS: usize = 2;
 
 /// The weights of the output channels of one group, and how their sums become outputs.
 #[derive(Clone, Copy)]
@@ -20,66 +19,45 @@ pub(crate) struct Filters<'m> {
     pub(crate) stage: OutputStage,
 }
 
-impl<'m> Filters<'m> {
-    /// Computes all channels of `P` pixels, whose outputs are in `y`. `sum` adds the products of
-    /// the channels whose weights it gets.
+impl Filters<'_> {
+    /// Computes all channels of `pixels` pixels. Their outputs begin at `y`, `pitch` apart. `place`
+    /// brings a piece of their windows together.
     ///
-    /// [`CHANNELS`] of them are computed at a time. What is left over at the end is computed with
-    /// the last one again, and again.
+    /// `held` elements of each are there at once. A window that does not fit is brought together again for every block of channels.
     #[inline(always)]
-    pub(crate) fn for_each_tile<I: Isa, const P: usize>(
+    pub(crate) fn run<I: Isa>(
         &self,
-        mut y: [&mut [i8]; P],
-        mut sum: impl FnMut([&'m [i8]; CHANNELS], &mut [[i32; CHANNELS]; P]) -> Option<()>,
+        workspace: &mut Workspace,
+        pixels: usize,
+        held: usize,
+        mut place: impl FnMut(&mut Windows, Range<usize>) -> Option<()>,
+        y: &mut [i8],
+        pitch: usize,
     ) -> Option<()> {
-        // A copy, which stays in registers: the outputs that are written cannot be in it.
-        let stage = self.stage;
-        let mut weights = self.weights;
-        let biases = self.bias.chunks(CHANNELS);
-        let multipliers = self.multipliers.chunks(CHANNELS);
-        for (bias, multipliers) in biases.zip(multipliers) {
-            let (rows, starts);
-            if let Some(four) = bias.first_chunk() {
-                let (a, rest) = weights.split_at_checked(self.len)?;
-                let (b, rest) = rest.split_at_checked(self.len)?;
-                let (c, rest) = rest.split_at_checked(self.len)?;
-                let (d, rest) = rest.split_at_checked(self.len)?;
-                (rows, starts, weights) = ([a, b, c, d], *four, rest);
-            } else {
-                (rows, starts, weights) = self.fewer(weights, bias)?;
-            }
-            let mut sums = [starts; P];
-            sum(rows, &mut sums)?;
-            for (y, sums) in y.iter_mut().zip(&sums) {
-                let (outputs, rest) = core::mem::take(y).split_at_mut_checked(bias.len())?;
-                *y = rest;
-                for ((out, &sum), &multiplier) in outputs.iter_mut().zip(sums).zip(multipliers) {
-                    *out = I::requantize(&stage, sum, multiplier);
+        let block = SUMS.checked_div(pixels)?;
+        let Workspace { windows, sums } = workspace;
+        let mut start = 0;
+        while start < self.bias.len() {
+            let channels = start..(start + block).min(self.bias.len());
+            I::begin(self.bias.get(channels.clone())?, pixels, sums)?;
+            let mut at = 0;
+            while at < self.len {
+                let piece = at..(at + held).min(self.len);
+                at = piece.end;
+                if start == 0 || held < self.len {
+                    place(windows, piece.clone())?;
                 }
+                I::products(windows, pixels, self, channels.clone(), piece, sums)?;
             }
+            let multipliers = self.multipliers.get(channels.clone())?;
+            for (pixel, sums) in sums.chunks_exact(block).enumerate() {
+                let y = y
+                    .get_mut(pixel * pitch + start..)?
+                    .get_mut(..channels.len())?;
+                I::requantize(&self.stage, sums.get(..channels.len())?, multipliers, y)?;
+            }
+            start = channels.end;
         }
         Some(())
-    }
-
-    /// The rows and biases of less than [`CHANNELS`] channels, the last one's repeated, and the
-    /// weights behind them.
-    #[inline(never)]
-    #[allow(clippy::type_complexity, reason = "used once")]
-    fn fewer(
-        &self,
-        mut weights: &'m [i8],
-        bias: &[i32],
-    ) -> Option<([&'m [i8]; CHANNELS], [i32; CHANNELS], &'m [i8])> {
-        let mut rows = [weights; CHANNELS];
-        let mut starts = [0; CHANNELS];
-        for ((row, start), &bias) in rows.iter_mut().zip(&mut starts).zip(bias) {
-            (*row, weights) = weights.split_at_checked(self.len)?;
-            *start = bias;
-        }
-        let last = *rows.get(bias.len().checked_sub(1)?)?;
-        for row in rows.get_mut(bias.len()..)? {
-            *row = last;
-        }
-        Some((rows, starts, weights))
     }
 }

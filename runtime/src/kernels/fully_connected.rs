@@ -1,8 +1,10 @@
 //! Matrix product with constant weights: dense layers and 1x1 convolutions.
 
-use super::arch::{self, Isa, Job, Runs};
+use core::ops::Range;
+
+use super::arch::{self, Isa, Job, MAX_PIXELS, Windows, Workspace};
 use super::conv::CopyChecked;
-use super::filters::{Filters, PIXELS};
+use super::filters::Filters;
 use crate::numerics::{OutputStage, clamp_f32};
 
 /// An int8 product.
@@ -23,14 +25,21 @@ pub(crate) struct FullyConnectedI8<'m> {
 impl FullyConnectedI8<'_> {
     /// `x` is `[rows][depth]`, `y` is `[rows][outputs]`.
     #[inline(never)]
-    pub(crate) fn run(&self, x: &[i8], y: &mut [i8]) -> Option<()> {
-        arch::run(ProductJob { kernel: self, x, y })
+    pub(crate) fn run(&self, workspace: &mut Workspace, x: &[i8], y: &mut [i8]) -> Option<()> {
+        let kernel = self;
+        arch::run(ProductJob {
+            kernel,
+            workspace,
+            x,
+            y,
+        })
     }
 }
 
 /// One run of a product.
 struct ProductJob<'j> {
     kernel: &'j FullyConnectedI8<'j>,
+    workspace: &'j mut Workspace,
     x: &'j [i8],
     y: &'j mut [i8],
 }
@@ -38,26 +47,32 @@ struct ProductJob<'j> {
 impl Job for ProductJob<'_> {
     #[inline(always)]
     fn on<I: Isa>(self) -> Option<()> {
-        let [depth, outputs] = [self.kernel.depth, self.kernel.outputs].map(|n| n as usize);
+        let Self {
+            kernel,
+            workspace,
+            x,
+            y,
+        } = self;
+        let [depth, outputs] = [kernel.depth, kernel.outputs].map(|n| n as usize);
         let filters = Filters {
-            weights: self.kernel.weights,
+            weights: kernel.weights,
             len: depth,
-            bias: self.kernel.bias,
-            multipliers: self.kernel.multipliers,
-            stage: self.kernel.stage,
+            bias: kernel.bias,
+            multipliers: kernel.multipliers,
+            stage: kernel.stage,
         };
-        let runs = Runs::one(depth);
-        let rows = self.x.chunks((PIXELS * depth).max(1));
-        for (x, y) in rows.zip(self.y.chunks_mut((PIXELS * outputs).max(1))) {
-            let (x0, x1) = x.split_at_checked(depth)?;
-            let (y0, y1) = y.split_at_mut_checked(outputs)?;
-            if y1.is_empty() {
-                filters.for_each_tile::<I, 1>([y0], |w, sums| I::dots(&runs, [x0], w, sums))?;
-            } else {
-                filters.for_each_tile::<I, PIXELS>([y0, y1], |w, sums| {
-                    I::dots(&runs, [x0, x1], w, sums)
-                })?;
-            }
+        let rows = x.chunks((I::PIXELS * depth).max(1));
+        for (x, y) in rows.zip(y.chunks_mut((I::PIXELS * outputs).max(1))) {
+            let count = x.len().checked_div(depth)?;
+            let held = Windows::piece::<I>(count)?;
+            let place = |windows: &mut Windows, piece: Range<usize>| {
+                let mut runs = [[].as_slice(); MAX_PIXELS];
+                for (run, x) in runs.iter_mut().zip(x.chunks_exact(depth.max(1))) {
+                    *run = x.get(piece.clone())?;
+                }
+                I::place(windows, 0, runs.get(..count)?)
+            };
+            filters.run::<I>(workspace, count, held, place, y, outputs)?;
         }
         Some(())
     }
@@ -77,7 +92,13 @@ pub(crate) struct FullyConnectedBorderI8<'m> {
 impl FullyConnectedBorderI8<'_> {
     /// `x` is `[pixels][depth]`, `y` is `[pixels][outputs]`, of pixels from number `first` on, line
     /// by line.
-    pub(crate) fn run(&self, first: u32, x: &[i8], y: &mut [i8]) -> Option<()> {
+    pub(crate) fn run(
+        &self,
+        workspace: &mut Workspace,
+        first: u32,
+        x: &[i8],
+        y: &mut [i8],
+    ) -> Option<()> {
         let outputs = (self.product.outputs as usize).max(1);
         let rows = x.chunks_exact((self.product.depth as usize).max(1));
         let columns = self.column_class.len();
@@ -92,7 +113,7 @@ impl FullyConnectedBorderI8<'_> {
                 bias: self.product.bias.get(start..start + outputs)?,
                 ..self.product
             }
-            .run(x, y)?;
+            .run(workspace, x, y)?;
             column += 1;
             if column == columns {
                 (line, column) = (line + 1, 0);

@@ -52,7 +52,7 @@ pub(crate) struct Axis {
 }
 
 /// The kernel elements that meet the input, for one output position on one axis.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Taps {
     /// First kernel element that lies on the input.
     pub(crate) first: u32,
@@ -191,38 +191,35 @@ impl Window {
         }
     }
 
-    /// Whether the window of each pixel lies on the input from its first to its last column.
+    /// The output rows of a band.
     #[inline(always)]
-    pub(crate) fn are_full(&self, pixels: &[Pixel]) -> bool {
-        pixels
-            .iter()
-            .all(|pixel| pixel.columns.count() == self.kernel_w)
-    }
-
-    /// Calls `row` for each output row of a band.
-    #[inline(always)]
-    pub(crate) fn for_each_row(
-        &self,
-        band: &Band,
-        mut row: impl FnMut(Row) -> Option<()>,
-    ) -> Option<()> {
+    fn rows_of(&self, band: &Band) -> Option<impl Iterator<Item = Row>> {
         let mut image = band.rows.start.checked_div(self.out_h)?;
         let mut oy = band.rows.start.checked_rem(self.out_h)?;
-        for _ in band.rows.clone() {
+        let input_row = band.input_row;
+        Some(band.rows.clone().map(move |_| {
             let image_row = image as usize * self.in_h as usize;
-            row(Row {
+            let row = Row {
                 // Of rows that begin behind the image's first: what is read is not.
-                image_row: image_row.wrapping_sub(band.input_row),
+                image_row: image_row.wrapping_sub(input_row),
                 rows: self.rows().taps(oy),
                 oy,
-            })?;
+            };
             oy += 1;
             if oy == self.out_h {
                 oy = 0;
                 image += 1;
             }
-        }
-        Some(())
+            row
+        }))
+    }
+
+    /// The output pixels of a band in memory order, with the taps of both axes.
+    #[inline(always)]
+    pub(crate) fn pixels(&self, band: &Band) -> Option<impl Iterator<Item = Pixel>> {
+        let columns = 0..self.out_w;
+        let rows = self.rows_of(band)?;
+        Some(rows.flat_map(move |row| columns.clone().map(move |ox| row.pixel(self, ox))))
     }
 
     /// Calls `pixel` for each output pixel of a band in memory order, with the taps of both axes.
@@ -232,12 +229,12 @@ impl Window {
         band: &Band,
         mut pixel: impl FnMut(Pixel) -> Option<()>,
     ) -> Option<()> {
-        self.for_each_row(band, |row| {
+        for row in self.rows_of(band)? {
             for ox in 0..self.out_w {
                 pixel(row.pixel(self, ox))?;
             }
-            Some(())
-        })
+        }
+        Some(())
     }
 }
 
@@ -275,7 +272,7 @@ pub(crate) struct Band {
 }
 
 /// One output pixel: where its window meets the input.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pixel {
     /// First row of the image, counted from the input's first; below 0, and wrapped, when the
     /// input begins later.

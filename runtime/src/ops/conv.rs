@@ -140,7 +140,8 @@ impl Operator for ConvI8 {
             stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
         };
         let steps = steps(&p.window, p.groups, p.group_in, p.group_out);
-        memory.by_rows(&steps, |band, x, y| kernel.run(band, x, y))
+        let mut workspace = kernels::Workspace::new();
+        memory.by_rows(&steps, |band, x, y| kernel.run(&mut workspace, band, x, y))
     }
 
     fn macs(_: &Check<'_>, p: &ConvI8Params) -> u64 {

@@ -105,7 +105,8 @@ impl Operator for DepthwiseConvI8 {
             stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
         };
         let steps = Steps::of_window(&p.window, p.channels, p.channels);
-        memory.by_rows(&steps, |band, x, y| kernel.run(band, x, y))
+        let mut workspace = kernels::Workspace::new();
+        memory.by_rows(&steps, |band, x, y| kernel.run(&mut workspace, band, x, y))
     }
 
     fn macs(_: &Check<'_>, p: &DepthwiseI8Params) -> u64 {

@@ -97,12 +97,14 @@ fn run_i8(
     let [scale_a, scale_b] = p.input_scales;
     let [zero_a, zero_b] = p.input_zero_points;
     let [walk_a, walk_b] = &p.walks;
-    memory.by_pairs([walk_a, walk_b], |a: i8, b: i8| {
+    // Copies, which stay in registers: the outputs that are written cannot be in them.
+    let output_scale = p.output_scale;
+    memory.by_pairs([walk_a, walk_b], move |a: i8, b: i8| {
         let real = operate(
             dequantize(a, zero_a, scale_a),
             dequantize(b, zero_b, scale_b),
         );
-        stage.quantize(real / p.output_scale)
+        stage.quantize(real / output_scale)
     })
 }
 

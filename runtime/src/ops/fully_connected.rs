@@ -82,7 +82,8 @@ impl Operator for FullyConnectedI8 {
             stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
         };
         let steps = Steps::of_matrix(p.rows, p.depth, p.outputs);
-        memory.by_rows(&steps, |_, x, y| kernel.run(x, y))
+        let mut workspace = kernels::Workspace::new();
+        memory.by_rows(&steps, |_, x, y| kernel.run(&mut workspace, x, y))
     }
 
     fn macs(_: &Check<'_>, p: &FullyConnectedI8Params) -> u64 {

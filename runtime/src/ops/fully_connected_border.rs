@@ -95,7 +95,10 @@ impl Operator for FullyConnectedBorderI8 {
             column_class: memory.constants(p.column_class, p.columns)?,
         };
         let steps = steps(p);
-        memory.by_rows(&steps, |band, x, y| kernel.run(band.rows.start, x, y))
+        let mut workspace = kernels::Workspace::new();
+        memory.by_rows(&steps, |band, x, y| {
+            kernel.run(&mut workspace, band.rows.start, x, y)
+        })
     }
 
     fn macs(_: &Check<'_>, p: &FullyConnectedBorderI8Params) -> u64 {

@@ -317,7 +317,9 @@ impl<'m, 'a> Memory<'m, 'a> {
         mut run: impl FnMut(&Band, &[A], &mut [O]) -> Option<()>,
     ) -> Result<(), Fault> {
         let mut done = 0;
-        while let Some(stretch) = self.stretch(steps, done)? {
+        while !steps.is_done(done)
+            && let Some(stretch) = self.stretch(steps, done)?
+        {
             let (sources, y) = split_at_output(self.data, self.arena, &stretch.to)?;
             let x = sources.bytes(stretch.storage, stretch.from)?;
             run(&stretch.band, x, y).ok_or(Fault)?;
@@ -494,6 +496,28 @@ impl<'m, 'a> Memory<'m, 'a> {
             }
         });
         let y = cells.get(operands.output.clone()).ok_or(Fault)?;
+        if walks.iter().all(|walk| walk.is_in_order()) {
+            // Some at a time, read before they are written.
+            let len = y.len().checked_div(size_of::<T>()).ok_or(Fault)?;
+            let mut held = [[T::zeroed(); BLOCK]; 2];
+            for start in (0..len).step_by(BLOCK) {
+                let count = BLOCK.min(len - start);
+                for (held, x) in held.iter_mut().zip([&a, &b]) {
+                    let held = held.get_mut(..count).ok_or(Fault)?;
+                    x.read(start, held).ok_or(Fault)?;
+                }
+                let [a, b] = &held;
+                let y = y.get(start * size_of::<T>()..).ok_or(Fault)?;
+                for (y, (&a, &b)) in y
+                    .chunks_exact(size_of::<T>())
+                    .zip(a.iter().zip(b))
+                    .take(count)
+                {
+                    store(y, f(a, b));
+                }
+            }
+            return Ok(());
+        }
         let mut y = y.chunks_exact(size_of::<T>());
         for_each_pair(walks, |[at_a, at_b]| {
             store(y.next()?, f(a.element(at_a)?, b.element(at_b)?));
@@ -716,7 +740,27 @@ enum Operand<'s> {
     Data(&'s [u8]),
 }
 
+/// Elements that are read before any of them is written.
+const BLOCK: usize = 16;
+
 impl Operand<'_> {
+    /// The elements from `first` on, as many as there is room for.
+    #[inline(always)]
+    fn read<T: AnyBitPattern + NoUninit>(&self, first: usize, to: &mut [T]) -> Option<()> {
+        let start = first * size_of::<T>();
+        let to: &mut [u8] = bytemuck::cast_slice_mut(to);
+        let range = start..start + to.len();
+        match self {
+            Self::Arena(cells) => {
+                for (to, cell) in to.iter_mut().zip(cells.get(range)?) {
+                    *to = cell.get();
+                }
+            }
+            Self::Data(bytes) => to.copy_from_slice_checked(bytes.get(range)?)?,
+        }
+        Some(())
+    }
+
     #[inline(always)]
     fn element<T: AnyBitPattern + NoUninit>(&self, index: usize) -> Option<T> {
         let start = index * size_of::<T>();

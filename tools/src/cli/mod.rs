@@ -4,6 +4,7 @@ mod bind;
 mod budget;
 mod compile;
 mod inspect;
+mod profile;
 mod run;
 mod validate;
 
@@ -37,6 +38,8 @@ enum Command {
     Compile(compile::Compile),
     /// Show what an artifact holds: inputs, outputs, layers, memory, origin.
     Inspect(inspect::Inspect),
+    /// Show what each layer takes at a home, and what bounds it.
+    Profile(profile::ProfileCommand),
     /// Run an artifact on this machine.
     Run(run::Run),
     /// Hold an artifact against its reference, on several machines.
@@ -53,6 +56,7 @@ impl Cli {
         match self.command {
             Command::Compile(command) => command.run(),
             Command::Inspect(command) => command.run(),
+            Command::Profile(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Validate(command) => command.run(),
         }

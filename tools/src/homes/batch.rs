@@ -5,6 +5,9 @@
 //! nothing else), u32 first operator whose golden digest differs (`0xffff_ffff`: none), u32
 //! number of operators, u64 cost of one run, then for each sample the bytes of all outputs and
 //! one u64 digest for each operator.
+//!
+//! A request that begins with `NWPQ` asks for a profile: then there is one u64 cost for each
+//! operator instead of outputs and digests. Boards know it.
 
 use std::path::Path;
 
@@ -31,6 +34,23 @@ pub(super) fn request(samples: &Samples) -> Vec<u8> {
     bytes
 }
 
+/// The request for the cost of each operator on one sample, the bytes of all inputs.
+pub(super) fn profile_request(sample: &[u8]) -> Vec<u8> {
+    [b"NWPQ", &1u32.to_le_bytes()[..], sample].concat()
+}
+
+/// The cost of a run and of each operator, from the response to a [`profile_request`].
+pub(super) fn read_profile(path: &Path, artifact: &Artifact) -> Result<(u64, Vec<u64>)> {
+    let bytes = std::fs::read(path).context("the home wrote no response")?;
+    let mut reader = Reader(&bytes);
+    let head = read_head(&mut reader, artifact)?;
+    let costs = (0..head.operators)
+        .map(|_| reader.u64())
+        .collect::<Result<_>>()?;
+    reader.end()?;
+    Ok((head.cost, costs))
+}
+
 struct Reader<'b>(&'b [u8]);
 
 impl<'b> Reader<'b> {
@@ -50,12 +70,21 @@ impl<'b> Reader<'b> {
     fn u64(&mut self) -> Result<u64> {
         Ok(u64::from_le_bytes(self.take(8)?.try_into()?))
     }
+
+    fn end(&self) -> Result<()> {
+        ensure!(self.0.is_empty(), "the home's response has bytes to spare");
+        Ok(())
+    }
 }
 
-/// Reads the response to a request of `samples` samples.
-pub(super) fn read_response(path: &Path, artifact: &Artifact, samples: usize) -> Result<Response> {
-    let bytes = std::fs::read(path).context("the home wrote no response")?;
-    let mut reader = Reader(&bytes);
+/// What a response says before the samples.
+struct Head {
+    self_test: Option<usize>,
+    operators: usize,
+    cost: u64,
+}
+
+fn read_head(reader: &mut Reader<'_>, artifact: &Artifact) -> Result<Head> {
     ensure!(reader.take(4)? == b"NWRS", "the home's response is not one");
     if reader.u32()? != 0 {
         let len = reader.u32()? as usize;
@@ -63,13 +92,24 @@ pub(super) fn read_response(path: &Path, artifact: &Artifact, samples: usize) ->
     }
     let self_test = reader.u32()?;
     let operators = reader.u32()? as usize;
-    let model = artifact.model()?;
+    let expected = artifact.model()?.operator_count();
     ensure!(
-        operators == model.operator_count(),
-        "the home ran {operators} operators, the artifact has {}",
-        model.operator_count()
+        operators == expected,
+        "the home ran {operators} operators, the artifact has {expected}"
     );
-    let cost = reader.u64()?;
+    Ok(Head {
+        self_test: (self_test != u32::MAX).then_some(self_test as usize),
+        operators,
+        cost: reader.u64()?,
+    })
+}
+
+/// Reads the response to a request of `samples` samples.
+pub(super) fn read_response(path: &Path, artifact: &Artifact, samples: usize) -> Result<Response> {
+    let bytes = std::fs::read(path).context("the home wrote no response")?;
+    let mut reader = Reader(&bytes);
+    let head = read_head(&mut reader, artifact)?;
+    let model = artifact.model()?;
     let sizes: Vec<usize> = (0..model.output_count())
         .filter_map(|i| model.output(i))
         .map(|tensor| tensor.byte_len())
@@ -80,18 +120,15 @@ pub(super) fn read_response(path: &Path, artifact: &Artifact, samples: usize) ->
             .iter()
             .map(|&size| Ok(reader.take(size)?.to_vec()))
             .collect::<Result<_>>()?;
-        let digests = (0..operators)
+        let digests = (0..head.operators)
             .map(|_| reader.u64())
             .collect::<Result<_>>()?;
         results.push(SampleResult { outputs, digests });
     }
-    ensure!(
-        reader.0.is_empty(),
-        "the home's response has bytes to spare"
-    );
+    reader.end()?;
     Ok(Response {
         results,
-        self_test: (self_test != u32::MAX).then_some(self_test as usize),
-        cost,
+        self_test: head.self_test,
+        cost: head.cost,
     })
 }

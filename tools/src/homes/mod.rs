@@ -73,11 +73,20 @@ pub struct HomeRun {
     pub cost: Cost,
 }
 
+/// What each operator takes at a home.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HomeProfile {
+    /// What one run takes, at once.
+    pub run: Cost,
+    /// What each operator takes in a run that is looked at behind each of them, in the same unit.
+    pub operators: Vec<f64>,
+}
+
 /// How an attempt to use a home ended.
 #[derive(Clone, Debug)]
-pub enum Attempt {
+pub enum Attempt<T = HomeRun> {
     /// It ran.
-    Ran(HomeRun),
+    Ran(T),
     /// What it needs is not on this machine; the text names it and the command that installs it.
     NotRun(String),
 }
@@ -99,6 +108,19 @@ pub fn run(home: Home, artifact: &Artifact, samples: &Samples) -> Result<Attempt
         })),
         Home::Node => node::run(artifact, samples),
         Home::QemuCortexM4 => qemu::run(artifact, samples),
+    }
+}
+
+/// Measures every operator at a home, in a run of the golden inputs.
+///
+/// # Errors
+///
+/// When the home is there and something goes wrong in it.
+pub fn profile(home: Home, artifact: &Artifact) -> Result<Attempt<HomeProfile>> {
+    match home {
+        Home::Host => Ok(Attempt::Ran(artifact.profile()?)),
+        Home::Node => node::profile(artifact),
+        Home::QemuCortexM4 => qemu::profile(artifact),
     }
 }
 

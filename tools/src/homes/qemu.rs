@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Attempt, Cost, HomeRun, batch, is_installed, project_root};
+use super::{Attempt, Cost, HomeProfile, HomeRun, batch, is_installed, project_root};
 use crate::artifact::Artifact;
 use crate::data::Samples;
 
@@ -14,21 +14,49 @@ const BOARD: &str = "mps2-an386";
 
 /// Runs samples on the emulated Cortex-M4.
 pub(super) fn run(artifact: &Artifact, samples: &Samples) -> Result<Attempt> {
-    if !is_installed("qemu-system-arm") {
-        return Ok(Attempt::NotRun(
-            "QEMU is not installed: `apt-get install --no-install-recommends qemu-system-arm`"
-                .into(),
-        ));
-    }
-    if let Some(missing) = missing_target() {
+    if let Some(missing) = missing() {
         return Ok(Attempt::NotRun(missing));
     }
+    ask(artifact, &batch::request(samples), &|path| {
+        let response = batch::read_response(path, artifact, samples.samples.len())?;
+        Ok(Attempt::Ran(HomeRun {
+            results: response.results,
+            self_test: response.self_test,
+            cost: instructions(response.cost),
+        }))
+    })
+}
+
+/// Counts the instructions of every operator on the emulated Cortex-M4.
+pub(super) fn profile(artifact: &Artifact) -> Result<Attempt<HomeProfile>> {
+    if let Some(missing) = missing() {
+        return Ok(Attempt::NotRun(missing));
+    }
+    let request = batch::profile_request(&artifact.golden_sample()?);
+    ask(artifact, &request, &|path| {
+        let (run, operators) = batch::read_profile(path, artifact)?;
+        Ok(Attempt::Ran(HomeProfile {
+            run: instructions(run),
+            operators: operators.into_iter().map(|cost| cost as f64).collect(),
+        }))
+    })
+}
+
+fn instructions(count: u64) -> Cost {
+    Cost {
+        value: count as f64,
+        unit: "instructions",
+    }
+}
+
+/// Builds the image that carries the model, gives it a request, and reads the response.
+fn ask<T>(artifact: &Artifact, bytes: &[u8], read: &dyn Fn(&Path) -> Result<T>) -> Result<T> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let digest = niwaki::Digest::of(niwaki::artifact::DataType::U8, artifact.bytes());
     let model = folder.path().join(format!("{digest}.niwaki"));
     let [request, response] = ["request", "response"].map(|name| folder.path().join(name));
     std::fs::write(&model, artifact.bytes())?;
-    std::fs::write(&request, batch::request(samples))?;
+    std::fs::write(&request, bytes)?;
     let image = build(&model)?;
     let arguments = [&request, &response]
         .map(|path| format!("arg={}", path.display()))
@@ -58,19 +86,17 @@ pub(super) fn run(artifact: &Artifact, samples: &Samples) -> Result<Attempt> {
         String::from_utf8_lossy(&output.stdout).trim(),
         String::from_utf8_lossy(&output.stderr).trim()
     );
-    let response = batch::read_response(&response, artifact, samples.samples.len())?;
-    Ok(Attempt::Ran(HomeRun {
-        results: response.results,
-        self_test: response.self_test,
-        cost: Cost {
-            value: response.cost as f64,
-            unit: "instructions",
-        },
-    }))
+    read(&response)
 }
 
-/// Says what is missing to compile for the board.
-fn missing_target() -> Option<String> {
+/// Says what is missing to build for the board and to emulate it.
+fn missing() -> Option<String> {
+    if !is_installed("qemu-system-arm") {
+        return Some(
+            "QEMU is not installed: `apt-get install --no-install-recommends qemu-system-arm`"
+                .into(),
+        );
+    }
     if !is_installed("cargo") {
         return Some("cargo is not installed: see https://rustup.rs".into());
     }

@@ -14,12 +14,13 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use object::{Object as _, ObjectSymbol as _};
 
+use crate::models;
 use crate::report::thousands;
 use crate::tool::QEMU;
-use crate::{demo, firmware, paths, shell};
 use gdb::Debugger;
 
-const BOARD: &str = "mps2-an386";
+/// The board with the core that the limit is for.
+pub(crate) const BOARD: &str = "mps2-an386";
 
 /// The functions that the firmware calls right before and behind the run.
 const BEGIN: &str = "niwaki_run_begin";
@@ -37,9 +38,6 @@ const PATTERN: [u8; 4] = [0xc5, 0x5c, 0xa9, 0x9a];
 /// The register of the stack pointer.
 const SP: usize = 13;
 
-/// The int8 models of MLPerf Tiny, where models are.
-const MODELS: [&str; 5] = ["kws01", "ic01", "vww01", "ad01", "sww01"];
-
 /// Measures `models`, or the digits example and the int8 models of MLPerf Tiny where those are;
 /// false when one takes more than [`LIMIT`].
 ///
@@ -52,16 +50,24 @@ pub(crate) fn run(models: &[PathBuf]) -> Result<bool> {
     }
     let mut models = models.to_vec();
     if models.is_empty() {
-        demo::build_command_line()?;
-        models = compiled()?;
+        models = models::compiled()?;
     }
+    check(&models::images(BOARD, &models)?)
+}
+
+/// Measures images; false when one takes more than [`LIMIT`].
+///
+/// # Errors
+///
+/// When an image does not run.
+pub(crate) fn check(images: &[models::Image]) -> Result<bool> {
     let mut good = true;
-    for model in &models {
-        let bytes = measure(model)?;
+    for image in images {
+        let bytes = measure(&image.elf)?;
         let verdict = if bytes <= LIMIT { "" } else { ", too much" };
-        let name = model.file_stem().unwrap_or_default().to_string_lossy();
         println!(
-            "{name}: {} bytes of stack{verdict}",
+            "{}: {} bytes of stack{verdict}",
+            image.name,
             thousands(bytes.into())
         );
         good &= bytes <= LIMIT;
@@ -72,44 +78,15 @@ pub(crate) fn run(models: &[PathBuf]) -> Result<bool> {
     Ok(good)
 }
 
-/// Compiles the models that are measured by default.
-fn compiled() -> Result<Vec<PathBuf>> {
-    demo::compile()?;
-    let mut compiled = vec![demo::artifact()];
-    let folder = std::env::var_os("NIWAKI_MODELS")
-        .map_or_else(|| paths::root().join("../shared"), PathBuf::from)
-        .join("models");
-    if !folder.is_dir() {
-        println!(
-            "SKIPPED {}: {} is not there; NIWAKI_MODELS names another place",
-            MODELS.join(", "),
-            folder.display()
-        );
-        return Ok(compiled);
-    }
-    let out = paths::target()?.join("stack");
-    fs::create_dir_all(&out)?;
-    for model in MODELS {
-        let artifact = out.join(format!("{model}.niwaki"));
-        let mut command = demo::niwaki(&["compile"])?;
-        command.arg(folder.join(format!("{model}_int8_qdq.onnx")));
-        command.arg("-o").arg(&artifact);
-        shell::run(command)?;
-        compiled.push(artifact);
-    }
-    Ok(compiled)
-}
-
-/// Bytes of stack of one run of a model.
-fn measure(model: &Path) -> Result<u32> {
-    let image = firmware::build(paths::root(), BOARD, model)?;
-    let [begin, end] = [BEGIN, END].map(|name| address(&image, name));
-    let (mut emulator, port) = start(&image)?;
+/// Bytes of stack of the run of an image.
+fn measure(image: &Path) -> Result<u32> {
+    let [begin, end] = [BEGIN, END].map(|name| address(image, name));
+    let (mut emulator, port) = start(image)?;
     let measured = Debugger::connect(port).and_then(|debugger| watch(debugger, begin?, end?));
     // Where the debugger could not end it.
     let _ = emulator.kill();
     emulator.wait()?;
-    measured.with_context(|| format!("cannot measure the stack of {}", model.display()))
+    measured.with_context(|| format!("cannot measure the stack in {}", image.display()))
 }
 
 /// The address of a function in an image.

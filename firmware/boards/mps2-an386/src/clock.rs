@@ -1,10 +1,9 @@
 //! Time, which under QEMU's `-icount shift=0` is a count of instructions.
 
-use core::sync::atomic::{AtomicU32, Ordering};
-
 use cortex_m::peripheral::{SCB, SYST, syst::SystClkSource};
 use cortex_m_rt::exception;
 use niwaki_firmware::Meter;
+use portable_atomic::{AtomicU32, Ordering};
 
 /// An instruction takes QEMU 1 ns with `-icount shift=0`, a tick of this 25 MHz clock 40 ns.
 const INSTRUCTIONS_PER_TICK: u64 = 40;

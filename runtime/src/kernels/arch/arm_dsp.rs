@@ -2,264 +2,262 @@
 //!
 //! A word of four int8 is widened by two SXTB16 into its even and its odd elements, as two halves
 //! each; SMLAD adds both products. Input and weights are taken apart alike, so their order never
-//! matters. Words may lie at any address: LDR takes that on these machines.
+//! matters. Windows are widened once and kept so: four elements of every pixel, in two words each,
+//! then the next four. Words of int8 may lie at any address: LDR takes that on these machines.
 
 #![allow(unsafe_code)]
 
-#[cfg(target_abi = "eabihf")]
-use core::arch::asm;
 use core::arch::naked_asm;
+use core::ops::Range;
 
 use super::scalar::Scalar;
-use super::{CHANNELS, Isa, Runs, Taps2d};
+use super::{Filters, Isa, SUMS, Taps2d, WORDS, Windows};
 #[cfg(target_abi = "eabihf")]
 use crate::numerics::OutputStage;
 
 /// SMLAD and its relatives.
 pub(crate) struct ArmDsp;
 
-/// What [`dots_2x2`] and [`dots_1x4`] read and write. The order is the one that they load in.
-#[repr(C)]
-struct Tile {
-    /// Where the rows of input and of weights begin: 2 and 2, or 1 and 4.
-    rows: [*const i8; 5],
-    sums: [i32; CHANNELS],
-    /// Bytes of a run that are multiples of 16, the rest in multiples of 4, and what is left.
-    lens: [usize; 3],
-    /// From the end of a run to the next run's beginning, of input and of weights.
-    skips: [usize; 2],
-    count: usize,
+/// What [`products_2x2`] and [`products_1x4`] read and write.
+#[repr(C, align(8))]
+struct Tiles {
+    /// Widened windows.
+    x: *const u32,
+    sums: *mut i32,
+    /// Where the loop over steps of four elements is entered, in bytes from its fourth step back, and
+    /// where the windows end, without the step that is not whole.
+    entry: usize,
+    x_end: *const u32,
+    /// From the end of a channel's weights to those of the channel that takes its place.
+    skip: usize,
+    /// The end of the sums of the first pixel.
+    end: *mut i32,
+    /// Where the weights of the channels of the first tile begin: of two, or of four.
+    w: [*const i8; 4],
+    /// Bits of a word of weights that are no elements in the last step, which is not whole; 0 if all
+    /// are.
+    unused: usize,
 }
 
-impl Tile {
-    #[inline(always)]
-    fn new(runs: &Runs, rows: [*const i8; 5], sums: [i32; CHANNELS]) -> Self {
-        Self {
-            rows,
-            sums,
-            lens: [runs.len & !15, runs.len & 12, runs.len & 3],
-            skips: [
-                runs.x_stride.wrapping_sub(runs.len),
-                runs.w_stride.wrapping_sub(runs.len),
-            ],
-            count: runs.rows,
-        }
-    }
-}
+/// Bytes of code of a step of [`products_2x2`] and of [`products_1x4`]: of instructions that all have
+/// four.
+const STEP: [usize; 2] = [15 * 4, 21 * 4];
 
-/// Sums of two pixels by two channels: `sums[2 * pixel + channel]`. 1.25 instructions a product.
+/// Adds the products of two pixels and two channels, tile after tile. 0.94 instructions a product.
 ///
 /// # Safety
 ///
-/// All runs of the four rows have to lie inside their slices; `count` is not 0.
+/// The windows have to be as long as `x_end` and `unused` say, with at least one whole step. The
+/// weights and sums of every tile have to lie inside their slices; there is at least one tile.
 #[unsafe(naked)]
-unsafe extern "C" fn dots_2x2(tile: &mut Tile) {
+unsafe extern "C" fn products_2x2(tiles: &mut Tiles) {
     naked_asm!(
-        ".macro niwaki_block_2x2",
-        "ldr r8, [r0], #4",
-        "ldr r10, [r1], #4",
-        "ldr r12, [r2], #4",
-        "sxtb16 r9, r8, ror #8",
-        "sxtb16 r8, r8",
-        "sxtb16 r11, r10, ror #8",
-        "sxtb16 r10, r10",
-        "sxtb16 lr, r12, ror #8",
-        "sxtb16 r12, r12",
-        "smlad r4, r9, lr, r4",
-        "smlad r6, r11, lr, r6",
-        "smlad r4, r8, r12, r4",
-        "smlad r6, r10, r12, r6",
-        "ldr r12, [r3], #4",
-        "sxtb16 lr, r12, ror #8",
-        "sxtb16 r12, r12",
-        "smlad r5, r9, lr, r5",
-        "smlad r7, r11, lr, r7",
-        "smlad r5, r8, r12, r5",
-        "smlad r7, r10, r12, r7",
+        ".macro niwaki_column_2x2 first, second",
+        "sxtb16 r12, r3",
+        "sxtb16 r3, r3, ror #8",
+        "smlad \\first, r8, r12, \\first",
+        "smlad \\second, r10, r12, \\second",
+        "smlad \\first, r9, r3, \\first",
+        "smlad \\second, r11, r3, \\second",
         ".endm",
-        // On the stack: the end of a loop, and the tile.
+        ".macro niwaki_step_2x2",
+        "ldm.w r0!, {{r8-r11}}",
+        "ldr.w r3, [r1], #4",
+        "niwaki_column_2x2 r4, r6",
+        "ldr.w r3, [r2], #4",
+        "niwaki_column_2x2 r5, r7",
+        ".endm",
+        // On the stack: the tiles.
         "push {{r0, r4-r11, lr}}",
-        "sub sp, #4",
         "mov lr, r0",
-        "ldm lr!, {{r0-r3}}",
-        "adds lr, #4",
-        "ldm lr, {{r4-r7}}",
-        // A run.
+        "ldrd r1, r2, [lr, #24]",
         "2:",
-        "ldr lr, [sp, #4]",
-        "ldr r8, [lr, #36]",
-        "cmp r8, #0",
-        "beq 4f",
-        "add r8, r0",
-        "str r8, [sp]",
+        "ldrd r0, r3, [lr]",
+        "ldrd r4, r5, [r3]",
+        "ldrd r6, r7, [r3, #{pitch}]",
+        "ldrd r12, lr, [lr, #8]",
+        "add pc, r12",
+        "nop",
         "3:",
-        "niwaki_block_2x2",
-        "niwaki_block_2x2",
-        "niwaki_block_2x2",
-        "niwaki_block_2x2",
-        "ldr r12, [sp]",
-        "cmp r0, r12",
-        "bne 3b",
-        "ldr lr, [sp, #4]",
+        "niwaki_step_2x2",
+        "niwaki_step_2x2",
+        "niwaki_step_2x2",
+        "niwaki_step_2x2",
+        "cmp r0, lr",
+        "bne.w 3b",
+        "ldr lr, [sp]",
+        "ldr r3, [lr, #40]",
+        "cbnz r3, 5f",
         "4:",
-        "ldr r8, [lr, #40]",
-        "cmp r8, #0",
-        "beq 6f",
-        "add r8, r0",
-        "str r8, [sp]",
-        "5:",
-        "niwaki_block_2x2",
-        "ldr r12, [sp]",
-        "cmp r0, r12",
-        "bne 5b",
-        "ldr lr, [sp, #4]",
-        "6:",
-        "ldr r8, [lr, #44]",
-        "cmp r8, #0",
-        "beq 8f",
-        "7:",
-        "ldrsb r9, [r0], #1",
-        "ldrsb r10, [r1], #1",
-        "ldrsb r11, [r2], #1",
-        "ldrsb r12, [r3], #1",
-        "smlabb r4, r9, r11, r4",
-        "smlabb r5, r9, r12, r5",
-        "smlabb r6, r10, r11, r6",
-        "smlabb r7, r10, r12, r7",
-        "subs r8, #1",
-        "bne 7b",
-        "8:",
-        "ldr r8, [lr, #56]",
-        "subs r8, #1",
-        "beq 9f",
-        "str r8, [lr, #56]",
-        "ldrd r9, r10, [lr, #48]",
-        "add r0, r9",
-        "add r1, r9",
-        "add r2, r10",
-        "add r3, r10",
-        "b 2b",
-        "9:",
-        "add lr, #20",
-        "stm lr, {{r4-r7}}",
-        "add sp, #4",
+        "ldr r3, [lr, #4]",
+        "ldrd r8, r9, [lr, #16]",
+        "strd r6, r7, [r3, #{pitch}]",
+        "strd r4, r5, [r3], #8",
+        "str r3, [lr, #4]",
+        "add r1, r8",
+        "add r2, r8",
+        "cmp r3, r9",
+        "bne 2b",
         "pop {{r0, r4-r11, pc}}",
-        ".purgem niwaki_block_2x2",
+        // The word that ends with the last element, shifted until that is all of it: zeros are left
+        // for what stands behind the window.
+        "5:",
+        "mov lr, r3",
+        "ldm r0, {{r8-r11}}",
+        "add r1, r1, #4",
+        "sub r1, r1, lr, lsr #3",
+        "ldr r3, [r1, #-4]",
+        "lsr r3, r3, lr",
+        "niwaki_column_2x2 r4, r6",
+        "add r2, r2, #4",
+        "sub r2, r2, lr, lsr #3",
+        "ldr r3, [r2, #-4]",
+        "lsr r3, r3, lr",
+        "niwaki_column_2x2 r5, r7",
+        "ldr lr, [sp]",
+        "b 4b",
+        ".purgem niwaki_step_2x2",
+        ".purgem niwaki_column_2x2",
+        pitch = const SUMS / 2 * size_of::<i32>(),
     )
 }
 
-/// Sums of one pixel by four channels. 1.44 instructions a product.
+/// Adds the products of one pixel and four channels, tile after tile. 1.31 instructions a product.
 ///
 /// # Safety
 ///
-/// All runs of the five rows have to lie inside their slices; `count` is not 0.
+/// As for [`products_2x2`].
 #[unsafe(naked)]
-unsafe extern "C" fn dots_1x4(tile: &mut Tile) {
+unsafe extern "C" fn products_1x4(tiles: &mut Tiles) {
     naked_asm!(
-        ".macro niwaki_column_1x4 weights, sum",
-        "ldr r11, [\\weights], #4",
-        "sxtb16 r12, r11, ror #8",
-        "sxtb16 r11, r11",
-        "smlad \\sum, r10, r12, \\sum",
+        ".macro niwaki_column_1x4 sum",
+        "sxtb16 r12, r11",
+        "sxtb16 r11, r11, ror #8",
+        "smlad \\sum, r8, r12, \\sum",
         "smlad \\sum, r9, r11, \\sum",
         ".endm",
-        ".macro niwaki_block_1x4",
-        "ldr r9, [r0], #4",
-        "sxtb16 r10, r9, ror #8",
-        "sxtb16 r9, r9",
-        "niwaki_column_1x4 r1, r5",
-        "niwaki_column_1x4 r2, r6",
-        "niwaki_column_1x4 r3, r7",
-        "niwaki_column_1x4 r4, r8",
+        ".macro niwaki_step_1x4",
+        "ldrd r8, r9, [r0], #8",
+        "ldr.w r11, [r1], #4",
+        "niwaki_column_1x4 r4",
+        "ldr.w r11, [r2], #4",
+        "niwaki_column_1x4 r5",
+        "ldr.w r11, [r3], #4",
+        "niwaki_column_1x4 r6",
+        "ldr.w r11, [r10], #4",
+        "niwaki_column_1x4 r7",
         ".endm",
-        // On the stack: the tile.
+        ".macro niwaki_tail_1x4 weights, sum",
+        "add \\weights, \\weights, #4",
+        "sub \\weights, \\weights, lr, lsr #3",
+        "ldr r11, [\\weights, #-4]",
+        "lsr r11, r11, lr",
+        "niwaki_column_1x4 \\sum",
+        ".endm",
+        // On the stack: the tiles.
         "push {{r0, r4-r11, lr}}",
         "mov lr, r0",
-        "ldm lr, {{r0-r8}}",
+        "ldrd r1, r2, [lr, #24]",
+        "ldrd r3, r10, [lr, #32]",
         "2:",
-        "ldr r12, [sp]",
-        "ldr lr, [r12, #36]",
-        "cmp lr, #0",
-        "beq 4f",
-        "add lr, r0",
+        "ldrd r0, r12, [lr]",
+        "ldm r12, {{r4-r7}}",
+        "ldrd r12, lr, [lr, #8]",
+        "add pc, r12",
+        "nop",
         "3:",
-        "niwaki_block_1x4",
-        "niwaki_block_1x4",
-        "niwaki_block_1x4",
-        "niwaki_block_1x4",
+        "niwaki_step_1x4",
+        "niwaki_step_1x4",
+        "niwaki_step_1x4",
+        "niwaki_step_1x4",
         "cmp r0, lr",
-        "bne 3b",
-        "ldr r12, [sp]",
+        "bne.w 3b",
+        "ldr lr, [sp]",
+        "ldr r12, [lr, #40]",
+        "cmp r12, #0",
+        "bne 5f",
         "4:",
-        "ldr lr, [r12, #40]",
-        "cmp lr, #0",
-        "beq 6f",
-        "add lr, r0",
-        "5:",
-        "niwaki_block_1x4",
-        "cmp r0, lr",
-        "bne 5b",
-        "ldr r12, [sp]",
-        "6:",
-        "ldr lr, [r12, #44]",
-        "cmp lr, #0",
-        "beq 8f",
-        "7:",
-        "ldrsb r9, [r0], #1",
-        "ldrsb r10, [r1], #1",
-        "smlabb r5, r9, r10, r5",
-        "ldrsb r10, [r2], #1",
-        "smlabb r6, r9, r10, r6",
-        "ldrsb r10, [r3], #1",
-        "smlabb r7, r9, r10, r7",
-        "ldrsb r10, [r4], #1",
-        "smlabb r8, r9, r10, r8",
-        "subs lr, #1",
-        "bne 7b",
-        "8:",
-        "ldr lr, [r12, #56]",
-        "subs lr, #1",
-        "beq 9f",
-        "str lr, [r12, #56]",
-        "ldrd r9, r10, [r12, #48]",
-        "add r0, r9",
-        "add r1, r10",
-        "add r2, r10",
-        "add r3, r10",
-        "add r4, r10",
-        "b 2b",
-        "9:",
-        "add r12, #20",
-        "stm r12, {{r5-r8}}",
+        "ldr r12, [lr, #4]",
+        "ldrd r8, r9, [lr, #16]",
+        "stm r12!, {{r4-r7}}",
+        "str r12, [lr, #4]",
+        "add r1, r8",
+        "add r2, r8",
+        "add r3, r8",
+        "add r10, r8",
+        "cmp r12, r9",
+        "bne 2b",
         "pop {{r0, r4-r11, pc}}",
-        ".purgem niwaki_block_1x4",
+        "5:",
+        "mov lr, r12",
+        "ldrd r8, r9, [r0]",
+        "niwaki_tail_1x4 r1, r4",
+        "niwaki_tail_1x4 r2, r5",
+        "niwaki_tail_1x4 r3, r6",
+        "niwaki_tail_1x4 r10, r7",
+        "ldr lr, [sp]",
+        "b 4b",
+        ".purgem niwaki_step_1x4",
         ".purgem niwaki_column_1x4",
+        ".purgem niwaki_tail_1x4",
     )
 }
 
-/// What [`depthwise_4`] reads and writes.
-#[repr(C)]
-struct Column {
+/// Copies words, each to two places. 0.6 instructions a word.
+///
+/// # Safety
+///
+/// `count` words have to be there at all three. It is a multiple of 4.
+#[unsafe(naked)]
+unsafe extern "C" fn copy_twice(to: *mut i32, too: *mut i32, from: *const i32, count: usize) {
+    naked_asm!(
+        "push {{r4-r11}}",
+        "subs r3, #8",
+        "blo 3f",
+        "2:",
+        "ldm r2!, {{r4-r11}}",
+        "stm r0!, {{r4-r11}}",
+        "stm r1!, {{r4-r11}}",
+        "subs r3, #8",
+        "bhs 2b",
+        "3:",
+        "adds r3, #8",
+        "beq 4f",
+        "ldm r2, {{r4-r7}}",
+        "stm r0, {{r4-r7}}",
+        "stm r1, {{r4-r7}}",
+        "4:",
+        "pop {{r4-r11}}",
+        "bx lr",
+    )
+}
+
+/// What [`depthwise_fours`] reads and writes.
+#[repr(C, align(8))]
+struct Columns {
     x: *const i8,
     w: *const i8,
     /// From a tap of a row to the next.
     x_step: usize,
     w_step: usize,
-    sums: [i32; 4],
-    /// From the end of a row of taps to the next row.
-    x_skip: usize,
-    w_skip: usize,
+    unused: [usize; 2],
     columns: usize,
     rows: usize,
+    sums: *mut i32,
+    end: *mut i32,
+    /// From a row of taps to the next.
+    x_row: usize,
+    w_row: usize,
 }
 
-/// Sums of four channels of a depthwise window.
+/// Adds the products of a depthwise window, four channels at a time.
 ///
 /// # Safety
 ///
-/// All taps have to lie inside their slices; `rows` and `columns` are not 0.
+/// All taps of all channels have to lie inside their slices; `rows` and `columns` are not 0, and
+/// there are at least four channels.
 #[unsafe(naked)]
-unsafe extern "C" fn depthwise_4(column: &mut Column) {
+unsafe extern "C" fn depthwise_fours(columns: &mut Columns) {
     naked_asm!(
         ".macro niwaki_tap",
         "sxtb16 r9, r8, ror #8",
@@ -271,155 +269,512 @@ unsafe extern "C" fn depthwise_4(column: &mut Column) {
         "smlatt r6, r8, r10, r6",
         "smlatt r7, r9, r11, r7",
         ".endm",
-        "push {{r0, r4-r11, lr}}",
-        "mov r12, r0",
-        "ldm r12, {{r0-r7}}",
-        "2:",
-        "ldr lr, [r12, #40]",
-        "cmp lr, #3",
-        "bne 3f",
-        // Three taps, the usual: strides in the addresses, no loop.
+        ".macro niwaki_row_1",
         "ldr r8, [r0]",
         "ldr r10, [r1]",
         "niwaki_tap",
+        ".endm",
+        ".macro niwaki_row_2",
+        "niwaki_row_1",
         "ldr r8, [r0, r2]",
         "ldr r10, [r1, r3]",
         "niwaki_tap",
+        ".endm",
+        ".macro niwaki_row_3",
+        "niwaki_row_2",
         "ldr r8, [r0, r2, lsl #1]",
         "ldr r10, [r1, r3, lsl #1]",
         "niwaki_tap",
-        "add r0, r2",
-        "add r1, r3",
-        "add r0, r0, r2, lsl #1",
-        "add r1, r1, r3, lsl #1",
-        "b 4f",
+        ".endm",
+        // On the stack: rows that are left, from a row to the next, the columns.
+        "push {{r0, r4-r11, lr}}",
+        "sub sp, #8",
+        "2:",
+        "mov r12, r0",
+        "ldr r8, [r12, #32]",
+        "ldm r8, {{r4-r7}}",
+        "ldrd lr, r8, [r12, #24]",
+        "ldrd r9, r10, [r12, #40]",
+        "ldm r12, {{r0-r3}}",
+        "cmp lr, #3",
+        "bne 4f",
+        "cmp r8, #3",
+        "bne 3f",
+        // Three by three, the usual: strides in the addresses, no loop.
+        "mov lr, r9",
+        "mov r12, r10",
+        "niwaki_row_3",
+        "add r0, lr",
+        "add r1, r12",
+        "niwaki_row_3",
+        "add r0, lr",
+        "add r1, r12",
+        "niwaki_row_3",
+        "b 8f",
+        // Rows of three.
         "3:",
+        "mov lr, r8",
+        "mov r12, r10",
+        "str r9, [sp, #4]",
+        "10:",
+        "niwaki_row_3",
+        "subs lr, #1",
+        "beq 8f",
+        "ldr r8, [sp, #4]",
+        "add r0, r8",
+        "add r1, r12",
+        "b 10b",
+        "4:",
+        "cmp lr, #2",
+        "bne 5f",
+        // Rows of two.
+        "mov lr, r8",
+        "mov r12, r10",
+        "str r9, [sp, #4]",
+        "11:",
+        "niwaki_row_2",
+        "subs lr, #1",
+        "beq 8f",
+        "ldr r8, [sp, #4]",
+        "add r0, r8",
+        "add r1, r12",
+        "b 11b",
+        "5:",
+        "cmp lr, #1",
+        "bne 5f",
+        // Rows of one.
+        "mov lr, r8",
+        "mov r12, r10",
+        "str r9, [sp, #4]",
+        "12:",
+        "niwaki_row_1",
+        "subs lr, #1",
+        "beq 8f",
+        "ldr r8, [sp, #4]",
+        "add r0, r8",
+        "add r1, r12",
+        "b 12b",
+        // Any other rows.
+        "5:",
+        "strd r8, r9, [sp]",
+        "mov r12, r10",
+        "6:",
+        "ldr lr, [sp, #8]",
+        "ldr lr, [lr, #24]",
+        "push {{r0, r1}}",
+        "7:",
         "ldr r8, [r0]",
         "ldr r10, [r1]",
         "add r0, r2",
         "add r1, r3",
         "niwaki_tap",
         "subs lr, #1",
-        "bne 3b",
-        "4:",
-        "ldr lr, [r12, #44]",
-        "subs lr, #1",
-        "beq 5f",
-        "str lr, [r12, #44]",
-        "ldrd r8, r9, [r12, #32]",
+        "bne 7b",
+        "pop {{r0, r1}}",
+        "ldrd lr, r8, [sp]",
         "add r0, r8",
-        "add r1, r9",
-        "b 2b",
-        "5:",
-        "add r12, #16",
-        "stm r12, {{r4-r7}}",
+        "add r1, r12",
+        "subs lr, #1",
+        "str lr, [sp]",
+        "bne 6b",
+        "8:",
+        "ldr r0, [sp, #8]",
+        "ldrd r8, r9, [r0, #32]",
+        "stm r8!, {{r4-r7}}",
+        "str r8, [r0, #32]",
+        "ldrd r1, r2, [r0]",
+        "add r1, #4",
+        "add r2, #4",
+        "strd r1, r2, [r0]",
+        "cmp r8, r9",
+        "bne 2b",
+        "add sp, #8",
         "pop {{r0, r4-r11, pc}}",
+        ".purgem niwaki_row_1",
+        ".purgem niwaki_row_2",
+        ".purgem niwaki_row_3",
         ".purgem niwaki_tap",
     )
 }
 
-impl Isa for ArmDsp {
+/// Rescales sums to int8, four at a time. 7.8 instructions an output.
+///
+/// The rounding is the FPU's, to nearest, half to even, as in every product and sum here; its
+/// conversions saturate. `bounds` is the clamp: the lower one four times, then the upper one.
+///
+/// # Safety
+///
+/// `count` sums, multipliers and outputs have to be there. It is a multiple of four, and not 0.
+#[cfg(target_abi = "eabihf")]
+#[unsafe(naked)]
+unsafe extern "C" fn requantize_fours(
+    sums: *const i32,
+    multipliers: *const f32,
+    y: *mut i8,
+    count: usize,
+    zero_point: i32,
+    bounds: &[[i8; 4]; 2],
+) {
+    naked_asm!(
+        // The assembler does not know by itself what the target has.
+        ".fpu fpv4-sp-d16",
+        "push {{r4-r10, lr}}",
+        "ldrd r12, lr, [sp, #32]",
+        "ldrd r8, r9, [lr]",
+        "mov r10, r3",
+        // 0 where the clamp is int8's own.
+        "eor r3, r8, #0x80808080",
+        "eor r4, r9, #0x7f7f7f7f",
+        "orr r3, r4",
+        "2:",
+        "vldm r0!, {{s0-s3}}",
+        "vldm r1!, {{s4-s7}}",
+        "vcvt.f32.s32 s0, s0",
+        "vcvt.f32.s32 s1, s1",
+        "vcvt.f32.s32 s2, s2",
+        "vcvt.f32.s32 s3, s3",
+        "vmul.f32 s0, s0, s4",
+        "vmul.f32 s1, s1, s5",
+        "vmul.f32 s2, s2, s6",
+        "vmul.f32 s3, s3, s7",
+        "vcvtr.s32.f32 s0, s0",
+        "vcvtr.s32.f32 s1, s1",
+        "vcvtr.s32.f32 s2, s2",
+        "vcvtr.s32.f32 s3, s3",
+        "vmov r4, r5, s0, s1",
+        "vmov r6, r7, s2, s3",
+        "qadd r4, r4, r12",
+        "qadd r5, r5, r12",
+        "qadd r6, r6, r12",
+        "qadd r7, r7, r12",
+        "ssat r4, #8, r4",
+        "ssat r5, #8, r5",
+        "ssat r6, #8, r6",
+        "ssat r7, #8, r7",
+        "bfi r4, r5, #8, #8",
+        "bfi r6, r7, #8, #8",
+        "pkhbt r4, r4, r6, lsl #16",
+        "cbz r3, 3f",
+        // The greater of each byte and the lower bound, the smaller of that and the upper one.
+        "ssub8 r5, r4, r8",
+        "sel r4, r4, r8",
+        "ssub8 r5, r9, r4",
+        "sel r4, r4, r9",
+        "3:",
+        "str r4, [r2], #4",
+        "subs r10, #4",
+        "bne 2b",
+        "pop {{r4-r10, pc}}",
+    )
+}
+
+/// Widens words of four int8, each to two words. 1.1 instructions an element.
+///
+/// # Safety
+///
+/// `fours` words of input have to be there, and of output as many pairs. It is not 0.
+#[unsafe(naked)]
+unsafe extern "C" fn widen(to: *mut u32, from: *const i8, fours: usize) {
+    naked_asm!(
+        "push {{r4, r5}}",
+        "lsrs r3, r2, #1",
+        "beq 3f",
+        "2:",
+        "ldr r4, [r1], #4",
+        "sxtb16 r5, r4, ror #8",
+        "sxtb16 r4, r4",
+        "strd r4, r5, [r0], #8",
+        "ldr r4, [r1], #4",
+        "sxtb16 r5, r4, ror #8",
+        "sxtb16 r4, r4",
+        "strd r4, r5, [r0], #8",
+        "subs r3, #1",
+        "bne 2b",
+        "3:",
+        "lsls r2, r2, #31",
+        "beq 4f",
+        "ldr r4, [r1]",
+        "sxtb16 r5, r4, ror #8",
+        "sxtb16 r4, r4",
+        "strd r4, r5, [r0]",
+        "4:",
+        "pop {{r4, r5}}",
+        "bx lr",
+    )
+}
+
+/// The same of two inputs in turns. 1 instruction an element.
+///
+/// # Safety
+///
+/// `fours` words of both inputs have to be there, and of output as many pairs for each. It is not 0.
+#[unsafe(naked)]
+unsafe extern "C" fn widen_two(to: *mut u32, from: *const i8, second: *const i8, fours: usize) {
+    naked_asm!(
+        ".macro niwaki_widen",
+        "ldr r4, [r1], #4",
+        "ldr r6, [r2], #4",
+        "sxtb16 r5, r4, ror #8",
+        "sxtb16 r4, r4",
+        "sxtb16 r7, r6, ror #8",
+        "sxtb16 r6, r6",
+        "stm r0!, {{r4-r7}}",
+        ".endm",
+        "push {{r4-r7}}",
+        "lsrs r12, r3, #1",
+        "beq 3f",
+        "2:",
+        "niwaki_widen",
+        "niwaki_widen",
+        "subs r12, #1",
+        "bne 2b",
+        "3:",
+        "lsls r3, r3, #31",
+        "beq 4f",
+        "niwaki_widen",
+        "4:",
+        "pop {{r4-r7}}",
+        "bx lr",
+        ".purgem niwaki_widen",
+    )
+}
+
+impl ArmDsp {
+    /// Index of an element of a window among the halves of all windows.
     #[inline(always)]
-    fn dots<const P: usize>(
-        runs: &Runs,
-        x: [&[i8]; P],
-        w: [&[i8]; CHANNELS],
-        sums: &mut [[i32; CHANNELS]; P],
+    fn half(pixels: usize, pixel: usize, at: usize) -> usize {
+        // Elements 0, 2, 1, 3.
+        let within = ((at & 1) << 1) | ((at >> 1) & 1);
+        (at & !3) * pixels + 4 * pixel + within
+    }
+
+    /// The products of pieces of less than four weights, which the assembly cannot read as words.
+    #[inline(never)]
+    fn short_products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
     ) -> Option<()> {
-        if runs.rows == 0 || runs.len == 0 {
-            return Some(());
+        let halves: &[i16] = bytemuck::cast_slice(&windows.words);
+        let sums = sums.chunks_exact_mut(SUMS.checked_div(pixels)?.max(1));
+        for (pixel, sums) in sums.enumerate() {
+            for (channel, sum) in channels.clone().zip(sums) {
+                let row = channel * filters.len;
+                let weights = filters.weights.get(row + piece.start..row + piece.end)?;
+                for (at, &w) in weights.iter().enumerate() {
+                    let x = *halves.get(Self::half(pixels, pixel, at))?;
+                    *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
+                }
+            }
         }
-        if !runs.fit(&x, &w) {
+        Some(())
+    }
+}
+
+impl Isa for ArmDsp {
+    const PIXELS: usize = 2;
+    const ELEMENT: usize = 2;
+    const ALIGN: u32 = 4;
+
+    // Not inlined, as are all that are called for many elements at a time: less code, less stack.
+    #[inline(never)]
+    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()> {
+        let (pixels, first) = (runs.len(), *runs.first()?);
+        // The second pixel, or the same again.
+        let second = runs.get(1).copied().unwrap_or(first);
+        let words = windows.words.get_mut(at / 2 * pixels..)?;
+        let (fours, rest) = (first.len() / 4, first.len() % 4);
+        let fit = pixels <= Self::PIXELS
+            && second.len() == first.len()
+            && at % 4 == 0
+            && (fours + usize::from(rest > 0)) * 2 * pixels <= words.len();
+        if !fit {
             return None;
         }
-        let [w0, w1, w2, w3] = w.map(<[i8]>::as_ptr);
-        if let ([x0, x1], [first, second]) = (&x[..], &mut sums[..]) {
-            let [x0, x1] = [x0.as_ptr(), x1.as_ptr()];
-            for (c, [w0, w1]) in [[w0, w1], [w2, w3]].into_iter().enumerate() {
-                let c = 2 * c;
-                let pair = |sums: &[i32; CHANNELS]| Some([*sums.get(c)?, *sums.get(c + 1)?]);
-                let [[a, b], [d, e]] = [pair(first)?, pair(second)?];
-                let mut tile = Tile::new(runs, [x0, x1, w0, w1, w1], [a, b, d, e]);
-                // SAFETY: `fit` has shown that every run lies inside all four slices, and there
-                // is at least one of at least one element.
-                unsafe { dots_2x2(&mut tile) };
-                let [a, b, d, e] = tile.sums;
-                first.get_mut(c..c + 2)?.copy_from_slice(&[a, b]);
-                second.get_mut(c..c + 2)?.copy_from_slice(&[d, e]);
+        let widen_them = |to: *mut u32, from: *const i8, second: *const i8, fours: usize| {
+            // SAFETY: so many words of both runs are there, and room for two words of each.
+            unsafe {
+                match pixels {
+                    1 => widen(to, from, fours),
+                    _ => widen_two(to, from, second, fours),
+                }
             }
-            return Some(());
+        };
+        let to = words.as_mut_ptr();
+        if fours > 0 {
+            widen_them(to, first.as_ptr(), second.as_ptr(), fours);
         }
-        for (x, sums) in x.iter().zip(sums) {
-            let mut tile = Tile::new(runs, [x.as_ptr(), w0, w1, w2, w3], *sums);
-            // SAFETY: as above, for five slices.
-            unsafe { dots_1x4(&mut tile) };
-            *sums = tile.sums;
+        if rest > 0 {
+            let mut last = [[0i8; 4]; 2];
+            for (last, run) in last.iter_mut().zip([first, second]) {
+                for (last, &element) in last.iter_mut().zip(run.get(4 * fours..)?) {
+                    *last = element;
+                }
+            }
+            let [first, second] = last.each_ref().map(|last| last.as_ptr());
+            widen_them(to.wrapping_add(fours * 2 * pixels), first, second, 1);
         }
         Some(())
     }
 
     #[inline(always)]
+    fn begin(bias: &[i32], pixels: usize, sums: &mut [i32; SUMS]) -> Option<()> {
+        let (fours, rest) = bias.split_at(bias.len() & !3);
+        let pitch = SUMS.checked_div(pixels)?;
+        if pixels > Self::PIXELS || bias.len() > pitch {
+            return None;
+        }
+        // The second pixel, or the same again.
+        let second = if pixels == 2 { pitch } else { 0 };
+        let to = sums.as_mut_ptr();
+        // SAFETY: there are as many sums of each pixel as biases at least.
+        unsafe { copy_twice(to, to.wrapping_add(second), fours.as_ptr(), fours.len()) };
+        for sums in sums.chunks_exact_mut(pitch) {
+            for (sum, &bias) in sums.iter_mut().skip(fours.len()).zip(rest) {
+                *sum = bias;
+            }
+        }
+        Some(())
+    }
+
+    #[inline(never)]
+    fn products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
+    ) -> Option<()> {
+        let len = piece.len();
+        if len < 4 {
+            return Self::short_products(windows, pixels, filters, channels, piece, sums);
+        }
+        // Two pixels by two channels, or one by four. No division: it is a function on some machines
+        // and slow on the others.
+        let (wide, pitch, room) = match pixels {
+            1 => (4, SUMS, WORDS * 2),
+            2 => (2, SUMS / 2, WORDS),
+            _ => return None,
+        };
+        let weights = filters.weights;
+        let fits = len <= room
+            && channels.len() <= pitch
+            && piece.end <= filters.len
+            && channels.end.checked_mul(filters.len)? <= weights.len();
+        if !fits || channels.is_empty() {
+            return None;
+        }
+        let row = weights.as_ptr().wrapping_add(piece.start);
+        let x = windows.words.as_ptr();
+        let mut tiles = Tiles {
+            x,
+            sums: sums.as_mut_ptr(),
+            entry: (4 - len / 4 % 4) % 4 * STEP[usize::from(pixels == 1)],
+            x_end: x.wrapping_add((len & !3) / 2 * pixels),
+            skip: wide * filters.len - len,
+            end: sums.as_mut_ptr(),
+            w: [row; 4],
+            unused: (4 - len % 4) % 4 * 8,
+        };
+        let mut run = |w: [usize; 4], at: usize, count: usize| {
+            tiles.w = w.map(|channel| row.wrapping_add(channel * filters.len));
+            tiles.sums = sums.as_mut_ptr().wrapping_add(at);
+            tiles.end = tiles.sums.wrapping_add(count);
+            // SAFETY: `fits` has shown that the windows hold `len` elements, rounded up to a
+            // multiple of four, which is at least one; that the weights of all channels are there up
+            // to `piece.end`; and that there are as many sums as channels, rounded up to a multiple of
+            // four, two rows of them if there are two pixels. There is a tile.
+            unsafe {
+                match pixels {
+                    1 => products_1x4(&mut tiles),
+                    _ => products_2x2(&mut tiles),
+                }
+            }
+        };
+        let first = channels.start;
+        let whole = channels.len() & !(wide - 1);
+        if whole > 0 {
+            run([first, first + 1, first + 2, first + 3], 0, whole);
+        }
+        if whole < channels.len() {
+            // The last channels, and the very last one again, whose sums nobody reads.
+            let channel = |i: usize| (first + whole + i).min(channels.end - 1);
+            run([0, 1, 2, 3].map(channel), whole, wide);
+        }
+        Some(())
+    }
+
+    #[inline(never)]
     fn depthwise(taps: &Taps2d, x: &[i8], w: &[i8], sums: &mut [i32]) -> Option<()> {
         if taps.rows == 0 || taps.columns == 0 {
             return Some(());
         }
-        let mut start = 0;
-        let mut fours = sums.chunks_exact_mut(4);
-        for sums in &mut fours {
-            let (x, w) = (x.get(start..)?, w.get(start..)?);
-            if !taps.fit(4, x.len(), w.len()) {
-                return None;
-            }
-            let [x_stride, x_step] = taps.x_stride;
-            let [w_stride, w_step] = taps.w_stride;
-            let mut column = Column {
+        if !taps.fit(sums.len(), x.len(), w.len()) {
+            return None;
+        }
+        let whole = sums.len() & !3;
+        if whole > 0 {
+            let [x_row, x_step] = taps.x_stride;
+            let [w_row, w_step] = taps.w_stride;
+            let mut columns = Columns {
                 x: x.as_ptr(),
                 w: w.as_ptr(),
                 x_step,
                 w_step,
-                sums: *sums.first_chunk()?,
-                x_skip: x_stride.wrapping_sub(x_step.wrapping_mul(taps.columns)),
-                w_skip: w_stride.wrapping_sub(w_step.wrapping_mul(taps.columns)),
+                unused: [0; 2],
                 columns: taps.columns,
                 rows: taps.rows,
+                sums: sums.as_mut_ptr(),
+                end: sums.as_mut_ptr().wrapping_add(whole),
+                x_row,
+                w_row,
             };
-            // SAFETY: `fit` has shown that four bytes at every tap lie inside both slices, and
-            // there is at least one tap.
-            unsafe { depthwise_4(&mut column) };
-            *sums.first_chunk_mut()? = column.sums;
-            start += 4;
+            // SAFETY: `fit` has shown that all channels of every tap lie inside both slices; there
+            // is at least one tap, and four channels.
+            unsafe { depthwise_fours(&mut columns) };
         }
-        let rest = fours.into_remainder();
+        let rest = sums.get_mut(whole..)?;
         if rest.is_empty() {
             return Some(());
         }
-        Scalar::depthwise(taps, x.get(start..)?, w.get(start..)?, rest)
+        Scalar::depthwise(taps, x.get(whole..)?, w.get(whole..)?, rest)
     }
 
-    /// With an FPU, whose conversion rounds and saturates by itself.
     #[cfg(target_abi = "eabihf")]
     #[inline(always)]
-    fn requantize(stage: &OutputStage, sum: i32, multiplier: f32) -> i8 {
-        let rounded: i32;
-        // SAFETY: it reads two registers and writes three. The rounding is the FPU's, to nearest,
-        // half to even, as in every product and sum here. The product is not NaN. All of it is
-        // written out because operands cannot be FPU registers: the compiler has no stable name
-        // for the feature that it wants for them.
-        unsafe {
-            asm!(
-                "vmov s14, s15, {sum}, {multiplier}",
-                "vcvt.f32.s32 s14, s14",
-                "vmul.f32 s14, s14, s15",
-                "vcvtr.s32.f32 s14, s14",
-                "vmov {rounded}, s14",
-                sum = in(reg) sum,
-                multiplier = in(reg) multiplier.to_bits(),
-                rounded = lateout(reg) rounded,
-                out("s14") _,
-                out("s15") _,
-                options(pure, nomem, nostack, preserves_flags),
-            );
+    fn requantize(
+        stage: &OutputStage,
+        sums: &[i32],
+        multipliers: &[f32],
+        y: &mut [i8],
+    ) -> Option<()> {
+        let count = y.len();
+        if sums.len() != count || multipliers.len() != count {
+            return None;
         }
-        stage.saturate(rounded)
+        let whole = count & !3;
+        if whole > 0 {
+            let bounds = stage.range().map(|bound| [bound; 4]);
+            // SAFETY: there are as many sums, multipliers and outputs as `whole` at least.
+            unsafe {
+                requantize_fours(
+                    sums.as_ptr(),
+                    multipliers.as_ptr(),
+                    y.as_mut_ptr(),
+                    whole,
+                    stage.zero_point(),
+                    &bounds,
+                );
+            }
+        }
+        let rest = sums.get(whole..)?.iter().zip(multipliers.get(whole..)?);
+        for (y, (&sum, &multiplier)) in y.get_mut(whole..)?.iter_mut().zip(rest) {
+            *y = stage.requantize(sum, multiplier);
+        }
+        Some(())
     }
 }

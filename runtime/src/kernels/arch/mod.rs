@@ -12,59 +12,128 @@ mod wasm_simd;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use core::ops::Range;
+
+use super::filters::Filters;
 use crate::numerics::OutputStage;
 
-/// Output channels that are summed together.
-pub(crate) const CHANNELS: usize = 4;
+/// Words that windows are brought together in. On microcontrollers every byte of it is a byte of
+/// stack; elsewhere most windows fit whole.
+///
+/// 72 of them are 72 elements of two pixels in 16 bits: a half, a fourth or an eighth of the windows
+/// of 3x3 over 16, 32 or 64 channels.
+const WORDS: usize = if cfg!(target_os = "none") { 72 } else { 4096 };
 
-/// A rectangle of products: `rows` runs of `len` elements, the beginnings of two neighbouring runs
-/// `x_stride` elements of input and `w_stride` of weights apart.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Runs {
-    pub(crate) rows: usize,
-    pub(crate) len: usize,
-    pub(crate) x_stride: usize,
-    pub(crate) w_stride: usize,
+/// Sums that are held at once.
+pub(crate) const SUMS: usize = if cfg!(target_os = "none") { 64 } else { 512 };
+
+/// What kernels write before they read it. Made once for all bands of an operator's run, as it takes
+/// time to fill it.
+pub(crate) struct Workspace {
+    pub(crate) windows: Windows,
+    pub(crate) sums: [i32; SUMS],
 }
 
-impl Runs {
-    /// One run.
+impl Workspace {
+    /// All zero.
     #[inline(always)]
-    pub(crate) fn one(len: usize) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            rows: 1,
-            len,
-            x_stride: 0,
-            w_stride: 0,
+            windows: Windows { words: [0; WORDS] },
+            sums: [0; SUMS],
         }
     }
 }
 
-/// For kernels that work with pointers.
-#[cfg(any(niwaki_arm_dsp, target_arch = "x86_64"))]
-impl Runs {
-    /// How many elements lie between the first and the end of the last run; `None` when that is
-    /// more than a `usize` holds.
-    #[inline(always)]
-    fn reach(&self, stride: usize) -> Option<usize> {
-        match self.rows.checked_sub(1) {
-            Some(steps) if self.len > 0 => steps.checked_mul(stride)?.checked_add(self.len),
-            _ => Some(0),
-        }
-    }
+/// No instruction set takes more pixels together.
+pub(crate) const MAX_PIXELS: usize = if cfg!(target_os = "none") { 2 } else { 8 };
 
-    /// Whether all runs lie inside all of these slices. What the unsafe kernels rely on.
+/// The windows of some pixels, or a piece of each, in the form that an instruction set multiplies.
+#[repr(align(8))]
+pub(crate) struct Windows {
+    words: [u32; WORDS],
+}
+
+impl Windows {
+    /// Elements of each window that are held at once, a multiple of four.
     #[inline(always)]
-    fn fit(&self, x: &[&[i8]], w: &[&[i8]]) -> bool {
-        let inside = |stride: usize, slices: &[&[i8]]| {
-            let shortest = slices.iter().map(|slice| slice.len()).min();
-            self.reach(stride)
-                .zip(shortest)
-                .is_some_and(|(reach, shortest)| reach <= shortest)
-        };
-        inside(self.x_stride, x) && inside(self.w_stride, w)
+    pub(crate) fn piece<I: Isa>(pixels: usize) -> Option<usize> {
+        Some((WORDS * size_of::<u32>()).checked_div(I::ELEMENT * pixels)? & !3)
     }
 }
+
+/// For instruction sets that hold windows as they are.
+impl Windows {
+    /// Room for the int8 windows of so many pixels.
+    #[inline(always)]
+    pub(crate) fn bytes_mut(&mut self, pixels: usize) -> core::slice::ChunksExactMut<'_, i8> {
+        let bytes = bytemuck::cast_slice_mut(&mut self.words);
+        bytes.chunks_exact_mut((WORDS * size_of::<u32>() / pixels.max(1)) & !3)
+    }
+
+    /// Those windows.
+    #[inline(always)]
+    fn bytes(&self, pixels: usize) -> core::slice::ChunksExact<'_, i8> {
+        let bytes = bytemuck::cast_slice(&self.words);
+        bytes.chunks_exact((WORDS * size_of::<u32>() / pixels.max(1)) & !3)
+    }
+
+    /// Copies runs of input to element `at` of each window.
+    #[inline(always)]
+    fn place(&mut self, at: usize, runs: &[&[i8]]) -> Option<()> {
+        for (window, run) in self.bytes_mut(runs.len()).zip(runs) {
+            let to = window.get_mut(at..)?.get_mut(..run.len())?;
+            to.copy_from_slice(run);
+        }
+        Some(())
+    }
+}
+
+/// For instruction sets that sum [`CHANNELS`] channels of `P` int8 windows together.
+#[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
+impl Windows {
+    /// [`Isa::products`] by way of `dots`, which adds to `sums[p][c]` the products of window `p` and
+    /// channel `c`, all of one length.
+    #[inline(always)]
+    fn products<const P: usize>(
+        &self,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
+        mut dots: impl FnMut([&[i8]; P], [&[i8]; CHANNELS], &mut [[i32; CHANNELS]; P]),
+    ) -> Option<()> {
+        let mut x = [[].as_slice(); P];
+        for (x, window) in x.iter_mut().zip(self.bytes(P)) {
+            *x = window.get(..piece.len())?;
+        }
+        let pitch = SUMS / P.max(1);
+        let last = channels.end.checked_sub(1)?;
+        for first in channels.clone().step_by(CHANNELS) {
+            let mut w = [[].as_slice(); CHANNELS];
+            for (w, channel) in w.iter_mut().zip(first..) {
+                // Where there are no more, the last one again.
+                let start = channel.min(last) * filters.len;
+                *w = filters
+                    .weights
+                    .get(start + piece.start..start + piece.end)?;
+            }
+            let mut tile = [[0; CHANNELS]; P];
+            dots(x, w, &mut tile);
+            let at = first - channels.start;
+            for (sums, tile) in sums.chunks_exact_mut(pitch).zip(&tile) {
+                for (sum, &more) in sums.get_mut(at..channels.len())?.iter_mut().zip(tile) {
+                    *sum = sum.wrapping_add(more);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// Output channels that they sum together.
+#[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
+const CHANNELS: usize = 4;
 
 /// The taps of a depthwise window: `rows` x `columns` vectors of channels.
 #[derive(Clone, Copy, Debug)]
@@ -105,23 +174,62 @@ impl Taps2d {
 
 /// An instruction set.
 pub(crate) trait Isa {
-    /// Adds to `sums[p][c]` the products of input `x[p]` and weights `w[c]` over all runs. `None`
-    /// when a run leaves its slice.
-    fn dots<const P: usize>(
-        runs: &Runs,
-        x: [&[i8]; P],
-        w: [&[i8]; CHANNELS],
-        sums: &mut [[i32; CHANNELS]; P],
+    /// Pixels whose windows are multiplied together: each weight that is read serves all of them.
+    const PIXELS: usize;
+
+    /// Bytes of an element in [`Windows`].
+    const ELEMENT: usize;
+
+    /// Where a run may begin in a window: at multiples of that, a power of two up to 4.
+    const ALIGN: u32 = 1;
+
+    /// Copies runs of input, all of one length, to element `at` of the windows of as many pixels;
+    /// some elements behind them may change. `None` when they do not fit.
+    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()>;
+
+    /// Sets the sums of `pixels` pixels to the bias.
+    #[inline(always)]
+    fn begin(bias: &[i32], pixels: usize, sums: &mut [i32; SUMS]) -> Option<()> {
+        for sums in sums.chunks_exact_mut(SUMS.checked_div(pixels)?) {
+            sums.get_mut(..bias.len())?.copy_from_slice(bias);
+        }
+        Some(())
+    }
+
+    /// Adds the products of the windows of `pixels` pixels, of which the elements `piece` are there,
+    /// and the weights of some channels. The sums of a pixel are [`SUMS`]` / pixels` apart; those
+    /// behind the last channel may change. `None` when something is shorter than that needs.
+    fn products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
     ) -> Option<()>;
 
     /// Adds to `sums[c]` the products of input and weights at channel `c` of every tap. `None` when
     /// a tap leaves its slice.
     fn depthwise(taps: &Taps2d, x: &[i8], w: &[i8], sums: &mut [i32]) -> Option<()>;
 
-    /// [`OutputStage::requantize`], for multipliers that are finite, as the check at load wants them.
+    /// [`OutputStage::requantize`] of each sum, for multipliers that are finite, as the check at load
+    /// wants them. `None` when the lengths differ.
     #[inline(always)]
-    fn requantize(stage: &OutputStage, sum: i32, multiplier: f32) -> i8 {
-        stage.requantize(sum, multiplier)
+    fn requantize(
+        stage: &OutputStage,
+        sums: &[i32],
+        multipliers: &[f32],
+        y: &mut [i8],
+    ) -> Option<()> {
+        if sums.len() != y.len() || multipliers.len() != y.len() {
+            return None;
+        }
+        // A copy, which stays in registers: the outputs that are written cannot be in it.
+        let stage = *stage;
+        for ((y, &sum), &multiplier) in y.iter_mut().zip(sums).zip(multipliers) {
+            *y = stage.requantize(sum, multiplier);
+        }
+        Some(())
     }
 }
 

@@ -1,27 +1,41 @@
 //! The reference: any machine, no unsafe code.
 
-use super::{CHANNELS, Isa, Runs, Taps2d};
+use core::ops::Range;
+
+use super::{Filters, Isa, SUMS, Taps2d, Windows};
 
 /// Plain loops.
 pub(crate) struct Scalar;
 
 impl Isa for Scalar {
+    const PIXELS: usize = 2;
+    const ELEMENT: usize = 1;
+
     #[inline(always)]
-    fn dots<const P: usize>(
-        runs: &Runs,
-        x: [&[i8]; P],
-        w: [&[i8]; CHANNELS],
-        sums: &mut [[i32; CHANNELS]; P],
+    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()> {
+        windows.place(at, runs)
+    }
+
+    #[inline(always)]
+    fn products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
     ) -> Option<()> {
-        for row in 0..runs.rows {
-            for (&x, sums) in x.iter().zip(&mut *sums) {
-                let x = x.get(row * runs.x_stride..)?.get(..runs.len)?;
-                for (w, sum) in w.iter().zip(sums) {
-                    let w = w.get(row * runs.w_stride..)?.get(..runs.len)?;
-                    *sum = (x.iter().zip(w)).fold(*sum, |sum, (&x, &w)| {
-                        sum.wrapping_add(i32::from(x) * i32::from(w))
-                    });
-                }
+        let sums = sums.chunks_exact_mut(SUMS.checked_div(pixels)?);
+        for (x, sums) in windows.bytes(pixels).zip(sums) {
+            let x = x.get(..piece.len())?;
+            for (channel, sum) in channels.clone().zip(sums) {
+                let start = channel * filters.len;
+                let w = filters
+                    .weights
+                    .get(start + piece.start..start + piece.end)?;
+                *sum = (x.iter().zip(w)).fold(*sum, |sum, (&x, &w)| {
+                    sum.wrapping_add(i32::from(x) * i32::from(w))
+                });
             }
         }
         Some(())

@@ -8,7 +8,9 @@ use core::arch::wasm32::{
 };
 
 use super::scalar::Scalar;
-use super::{CHANNELS, Isa, Runs, Taps2d};
+use core::ops::Range;
+
+use super::{CHANNELS, Filters, Isa, SUMS, Taps2d, Windows};
 
 /// Vectors of 128 bits.
 pub(crate) struct WasmSimd;
@@ -31,55 +33,54 @@ fn total(v: v128) -> i32 {
         .wrapping_add(i32x4_extract_lane::<3>(v))
 }
 
+/// Of slices of one length.
+#[inline(always)]
+fn dots<const P: usize>(x: [&[i8]; P], w: [&[i8]; CHANNELS], sums: &mut [[i32; CHANNELS]; P]) {
+    let xs = x.map(<[i8]>::as_chunks::<LANES>);
+    let ws = w.map(<[i8]>::as_chunks::<LANES>);
+    let mut vectors = [[i32x4_splat(0); CHANNELS]; P];
+    let steps = ws.first().map_or(0, |(w, _)| w.len());
+    for step in 0..steps {
+        let at = |(eights, _): (&[[i8; LANES]], _)| eights.get(step).map_or(i32x4_splat(0), load);
+        let w = ws.map(at);
+        for (&x, vectors) in xs.iter().zip(&mut vectors) {
+            let x = at(x);
+            for (&w, vector) in w.iter().zip(vectors) {
+                *vector = i32x4_add(*vector, i32x4_dot_i16x8(x, w));
+            }
+        }
+    }
+    for ((vectors, sums), (_, x)) in vectors.iter().zip(sums).zip(xs) {
+        for ((&vector, sum), (_, w)) in vectors.iter().zip(sums).zip(ws) {
+            let rest = x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w));
+            *sum = rest.fold(sum.wrapping_add(total(vector)), i32::wrapping_add);
+        }
+    }
+}
+
 impl Isa for WasmSimd {
+    const PIXELS: usize = 2;
+    const ELEMENT: usize = 1;
+
     #[inline(always)]
-    fn dots<const P: usize>(
-        runs: &Runs,
-        x: [&[i8]; P],
-        w: [&[i8]; CHANNELS],
-        sums: &mut [[i32; CHANNELS]; P],
+    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()> {
+        windows.place(at, runs)
+    }
+
+    #[inline(always)]
+    fn products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
     ) -> Option<()> {
-        let whole = runs.len / LANES * LANES;
-        let mut vectors = [[i32x4_splat(0); CHANNELS]; P];
-        for row in 0..runs.rows {
-            let mut xs = [[].as_slice(); P];
-            for (to, from) in xs.iter_mut().zip(x) {
-                *to = from.get(row * runs.x_stride..)?.get(..runs.len)?;
-            }
-            let mut ws = [[].as_slice(); CHANNELS];
-            for (to, from) in ws.iter_mut().zip(w) {
-                *to = from.get(row * runs.w_stride..)?.get(..runs.len)?;
-            }
-            let mut k = 0;
-            while k < whole {
-                let mut w = [i32x4_splat(0); CHANNELS];
-                for (to, from) in w.iter_mut().zip(ws) {
-                    *to = load(from.get(k..)?.first_chunk()?);
-                }
-                for (x, vectors) in xs.iter().zip(&mut vectors) {
-                    let x = load(x.get(k..)?.first_chunk()?);
-                    for (&w, vector) in w.iter().zip(vectors) {
-                        *vector = i32x4_add(*vector, i32x4_dot_i16x8(x, w));
-                    }
-                }
-                k += LANES;
-            }
-            if whole < runs.len {
-                let rest = Runs::one(runs.len - whole);
-                Scalar::dots(
-                    &rest,
-                    xs.map(|x| x.get(whole..).unwrap_or_default()),
-                    ws.map(|w| w.get(whole..).unwrap_or_default()),
-                    sums,
-                )?;
-            }
+        match pixels {
+            1 => windows.products::<1>(filters, channels, piece, sums, dots),
+            2 => windows.products::<2>(filters, channels, piece, sums, dots),
+            _ => None,
         }
-        for (sums, vectors) in sums.iter_mut().zip(vectors) {
-            for (sum, vector) in sums.iter_mut().zip(vectors) {
-                *sum = sum.wrapping_add(total(vector));
-            }
-        }
-        Some(())
     }
 
     #[inline(always)]

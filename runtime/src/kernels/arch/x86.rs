@@ -15,7 +15,9 @@ use core::arch::x86_64::{
 };
 
 use super::scalar::Scalar;
-use super::{CHANNELS, Isa, Job, Runs, Taps2d};
+use core::ops::Range;
+
+use super::{CHANNELS, Filters, Isa, Job, SUMS, Taps2d, Windows};
 
 cpufeatures::new!(avx512, "avx512f", "avx512bw", "avx512vl");
 cpufeatures::new!(avx2, "avx2");
@@ -97,34 +99,30 @@ unsafe fn load_32(mask: u32, from: *const i8) -> __m512i {
 
 /// # Safety
 ///
-/// All runs have to lie inside their slices.
+/// All slices have to be of one length.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 unsafe fn dots_avx512<const P: usize>(
-    runs: &Runs,
-    x: [*const i8; P],
-    w: [*const i8; CHANNELS],
+    x: [&[i8]; P],
+    w: [&[i8]; CHANNELS],
     sums: &mut [[i32; CHANNELS]; P],
 ) {
+    let len = w.first().map_or(0, |w| w.len());
     let mut vectors = [[_mm512_setzero_si512(); CHANNELS]; P];
-    for row in 0..runs.rows {
-        let x = x.map(|x| x.wrapping_add(row * runs.x_stride));
-        let w = w.map(|w| w.wrapping_add(row * runs.w_stride));
-        let mut k = 0;
-        while k < runs.len {
-            let left = runs.len - k;
-            let mask = if left < 32 { (1u32 << left) - 1 } else { !0 };
-            // SAFETY: the mask ends where the run does.
-            let w = w.map(|w| unsafe { load_32(mask, w.wrapping_add(k)) });
-            for (x, vectors) in x.iter().zip(&mut vectors) {
-                // SAFETY: the mask ends where the run does.
-                let x = unsafe { load_32(mask, x.wrapping_add(k)) };
-                for (&w, vector) in w.iter().zip(vectors) {
-                    *vector = _mm512_add_epi32(*vector, _mm512_madd_epi16(x, w));
-                }
+    let mut k = 0;
+    while k < len {
+        let left = len - k;
+        let mask = if left < 32 { (1u32 << left) - 1 } else { !0 };
+        // SAFETY: the mask ends where the slice does.
+        let w = w.map(|w| unsafe { load_32(mask, w.as_ptr().wrapping_add(k)) });
+        for (x, vectors) in x.iter().zip(&mut vectors) {
+            // SAFETY: the mask ends where the slice does.
+            let x = unsafe { load_32(mask, x.as_ptr().wrapping_add(k)) };
+            for (&w, vector) in w.iter().zip(vectors) {
+                *vector = _mm512_add_epi32(*vector, _mm512_madd_epi16(x, w));
             }
-            k += 32;
         }
+        k += 32;
     }
     for (vectors, sums) in vectors.iter().zip(sums) {
         let halves = vectors.map(|v| {
@@ -137,43 +135,34 @@ unsafe fn dots_avx512<const P: usize>(
 
 /// # Safety
 ///
-/// All runs have to lie inside their slices.
+/// All slices have to be of one length.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn dots_avx2<const P: usize>(
-    runs: &Runs,
-    x: [*const i8; P],
-    w: [*const i8; CHANNELS],
+    x: [&[i8]; P],
+    w: [&[i8]; CHANNELS],
     sums: &mut [[i32; CHANNELS]; P],
 ) {
+    let len = w.first().map_or(0, |w| w.len());
     let mut vectors = [[_mm256_setzero_si256(); CHANNELS]; P];
-    for row in 0..runs.rows {
-        let x = x.map(|x| x.wrapping_add(row * runs.x_stride));
-        let w = w.map(|w| w.wrapping_add(row * runs.w_stride));
-        let mut k = 0;
-        while k + 16 <= runs.len {
-            // SAFETY: the step ends at or before the end of the run.
-            let w = w.map(|w| unsafe { load_16(w.wrapping_add(k)) });
-            for (x, vectors) in x.iter().zip(&mut vectors) {
-                // SAFETY: the step ends at or before the end of the run.
-                let x = unsafe { load_16(x.wrapping_add(k)) };
-                for (&w, vector) in w.iter().zip(vectors) {
-                    *vector = _mm256_add_epi32(*vector, _mm256_madd_epi16(x, w));
-                }
+    let mut k = 0;
+    while k + 16 <= len {
+        // SAFETY: the step ends at or before the end of the slice.
+        let w = w.map(|w| unsafe { load_16(w.as_ptr().wrapping_add(k)) });
+        for (x, vectors) in x.iter().zip(&mut vectors) {
+            // SAFETY: the step ends at or before the end of the slice.
+            let x = unsafe { load_16(x.as_ptr().wrapping_add(k)) };
+            for (&w, vector) in w.iter().zip(vectors) {
+                *vector = _mm256_add_epi32(*vector, _mm256_madd_epi16(x, w));
             }
-            k += 16;
         }
-        while k < runs.len {
-            for (x, sums) in x.iter().zip(&mut *sums) {
-                // SAFETY: `k` is inside the run.
-                let x = i32::from(unsafe { *x.wrapping_add(k) });
-                for (w, sum) in w.iter().zip(sums) {
-                    // SAFETY: `k` is inside the run.
-                    let w = i32::from(unsafe { *w.wrapping_add(k) });
-                    *sum = sum.wrapping_add(x * w);
-                }
+        k += 16;
+    }
+    for (x, sums) in x.iter().zip(&mut *sums) {
+        for (w, sum) in w.iter().zip(sums) {
+            for (&x, &w) in x.iter().zip(*w).skip(k) {
+                *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
             }
-            k += 1;
         }
     }
     for (vectors, sums) in vectors.into_iter().zip(sums) {
@@ -219,19 +208,34 @@ unsafe fn depthwise_16(taps: &Taps2d, x: *const i8, w: *const i8, sums: &mut [i3
 }
 
 impl Isa for Avx2 {
+    const PIXELS: usize = 2;
+    const ELEMENT: usize = 1;
+
     #[inline(always)]
-    fn dots<const P: usize>(
-        runs: &Runs,
-        x: [&[i8]; P],
-        w: [&[i8]; CHANNELS],
-        sums: &mut [[i32; CHANNELS]; P],
+    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()> {
+        windows.place(at, runs)
+    }
+
+    #[inline(always)]
+    fn products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
     ) -> Option<()> {
-        if !runs.fit(&x, &w) {
-            return None;
+        match pixels {
+            1 => windows.products::<1>(filters, channels, piece, sums, |x, w, sums| {
+                // SAFETY: they are of one length; the features are there, see `Avx2`.
+                unsafe { dots_avx2(x, w, sums) }
+            }),
+            2 => windows.products::<2>(filters, channels, piece, sums, |x, w, sums| {
+                // SAFETY: they are of one length; the features are there, see `Avx2`.
+                unsafe { dots_avx2(x, w, sums) }
+            }),
+            _ => None,
         }
-        // SAFETY: `fit` has shown where the runs lie; the features are there, see `Avx2`.
-        unsafe { dots_avx2(runs, x.map(<[i8]>::as_ptr), w.map(<[i8]>::as_ptr), sums) };
-        Some(())
     }
 
     #[inline(always)]
@@ -256,19 +260,34 @@ impl Isa for Avx2 {
 }
 
 impl Isa for Avx512 {
+    const PIXELS: usize = 2;
+    const ELEMENT: usize = 1;
+
     #[inline(always)]
-    fn dots<const P: usize>(
-        runs: &Runs,
-        x: [&[i8]; P],
-        w: [&[i8]; CHANNELS],
-        sums: &mut [[i32; CHANNELS]; P],
+    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()> {
+        windows.place(at, runs)
+    }
+
+    #[inline(always)]
+    fn products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
     ) -> Option<()> {
-        if !runs.fit(&x, &w) {
-            return None;
+        match pixels {
+            1 => windows.products::<1>(filters, channels, piece, sums, |x, w, sums| {
+                // SAFETY: they are of one length; the features are there, see `Avx512`.
+                unsafe { dots_avx512(x, w, sums) }
+            }),
+            2 => windows.products::<2>(filters, channels, piece, sums, |x, w, sums| {
+                // SAFETY: they are of one length; the features are there, see `Avx512`.
+                unsafe { dots_avx512(x, w, sums) }
+            }),
+            _ => None,
         }
-        // SAFETY: `fit` has shown where the runs lie; the features are there, see `Avx512`.
-        unsafe { dots_avx512(runs, x.map(<[i8]>::as_ptr), w.map(<[i8]>::as_ptr), sums) };
-        Some(())
     }
 
     #[inline(always)]
@@ -280,7 +299,9 @@ impl Isa for Avx512 {
 #[cfg(all(test, feature = "digests"))]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used)]
 mod tests {
+    use super::super::Workspace;
     use super::*;
+    use crate::numerics::OutputStage;
 
     extern crate std;
     use std::vec::Vec;
@@ -292,7 +313,7 @@ mod tests {
         #[inline(always)]
         fn on<I: Isa>(self) -> Option<()> {
             let mut random = crate::Xorshift32::new(self.0);
-            let mut below = |end: usize| random.next_u32() as usize % end;
+            let mut below = |end: usize| random.next_u32() as usize % end.max(1);
             let extreme = below(2) == 0;
             let mut bytes = |len: usize| -> Vec<i8> {
                 let draw = |_| match extreme {
@@ -302,19 +323,50 @@ mod tests {
                 (0..len).map(draw).collect()
             };
             let (x, w) = (bytes(2048), bytes(2048));
-            let runs = Runs {
-                rows: below(4),
-                len: below(150),
-                x_stride: below(200),
-                w_stride: below(200),
-            };
             let [x, w] = [x.as_slice(), w.as_slice()];
-            let rows = [0; CHANNELS].map(|_| &w[below(900)..]);
-            let mut two = [[7; CHANNELS]; 2];
-            I::dots(&runs, [&x[below(900)..], &x[below(900)..]], rows, &mut two)?;
-            let mut one = [[-7; CHANNELS]];
-            I::dots(&runs, [&x[below(900)..]], rows, &mut one)?;
-            self.1.extend(two.iter().chain(&one).flatten());
+            let (len, outputs) = (1 + below(150), 1 + below(12));
+            let pixels = 1 + below(I::PIXELS);
+            let filters = Filters {
+                weights: &w[..len * outputs],
+                len,
+                bias: &[],
+                multipliers: &[],
+                stage: OutputStage::new(0, -128, 127)?,
+            };
+            let start = below(len);
+            let piece = start..start + 1 + below(len - start);
+            let Workspace { mut windows, .. } = Workspace::new();
+            let runs = [(); 8].map(|()| &x[below(900)..][..piece.len()]);
+            let cut = below(piece.len()) / I::ALIGN as usize * I::ALIGN as usize;
+            I::place(&mut windows, 0, &runs.map(|run| &run[..cut])[..pixels])?;
+            I::place(&mut windows, cut, &runs.map(|run| &run[cut..])[..pixels])?;
+            let first = below(outputs);
+            let channels = first..first + 1 + below(outputs - first);
+            let count = channels.len();
+            let mut sums = [7; SUMS];
+            I::products(
+                &windows,
+                pixels,
+                &filters,
+                channels,
+                piece.clone(),
+                &mut sums,
+            )?;
+            for sums in sums.chunks_exact(SUMS / pixels) {
+                self.1.extend(&sums[..count]);
+            }
+            let multipliers: Vec<f32> = (0..count)
+                .map(|_| below(1 << 20) as f32 * [1e-6, 1e-9, 1e-12, 1e3][below(4)])
+                .collect();
+            let sums: Vec<i32> = (0..count)
+                .map(|_| (below(1 << 32) as u32).cast_signed() >> below(32))
+                .collect();
+            let low = below(256) as i32 - 128;
+            let high = low + below((128 - low) as usize) as i32;
+            let stage = OutputStage::new(below(256) as i32 - 128, low, high)?;
+            let mut y = std::vec![0; count];
+            I::requantize(&stage, &sums, &multipliers, &mut y)?;
+            self.1.extend(y.iter().map(|&y| i32::from(y)));
             let taps = Taps2d {
                 rows: below(6),
                 columns: below(6),
@@ -325,13 +377,17 @@ mod tests {
             I::depthwise(&taps, &x[below(900)..], &w[below(900)..], &mut sums)?;
             self.1.extend(sums);
             // What leaves its slice is refused.
-            let short = [&x[2048..]];
-            let some = Runs {
-                rows: 1,
-                len: 1,
-                ..runs
+            let short = Filters {
+                weights: &w[..len * outputs - 1],
+                ..filters
             };
-            assert!(I::dots(&some, short, rows, &mut one).is_none());
+            let all = (0..outputs, 0..len);
+            let mut sums = [0; SUMS];
+            assert!(I::products(&windows, pixels, &short, all.0, all.1, &mut sums).is_none());
+            assert!(
+                I::depthwise(&taps, &x[2048..], w, &mut [0]).is_none()
+                    || taps.rows * taps.columns == 0
+            );
             Some(())
         }
     }
