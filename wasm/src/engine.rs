@@ -239,7 +239,7 @@ impl Engine {
         let mut shape = [0; niwaki::MAX_RANK];
         // Memory order may differ from the model's.
         for (axis, &dim) in tensor.axes().zip(tensor.shape()) {
-            if let Some(to) = shape.get_mut(axis as usize) {
+            if let Some(to) = shape.get_mut(axis) {
                 *to = dim;
             }
         }
