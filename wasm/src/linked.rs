@@ -45,7 +45,7 @@ pub(crate) static NIWAKI_OPERATORS: [Entry; ROWS] = {
     rows
 };
 
-/// The operators in [`NIWAKI_OPERATORS`].
+/// The operators in `NIWAKI_OPERATORS`.
 #[derive(Debug)]
 pub struct Linked;
 
