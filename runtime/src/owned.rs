@@ -59,6 +59,11 @@ impl<B: AsRef<[u8]>, S: OperatorSet> OwnedModel<B, S> {
     pub fn model(&self) -> Model<'_, S> {
         Model::from_checked(self.header, self.bytes.as_ref())
     }
+
+    /// The bytes, to be used for something else.
+    pub fn into_bytes(self) -> B {
+        self.bytes
+    }
 }
 
 impl<B: AsRef<[u8]>, S: OperatorSet> fmt::Debug for OwnedModel<B, S> {

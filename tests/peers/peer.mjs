@@ -10,8 +10,6 @@ import { argv, hrtime, stdin, stdout } from "node:process";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
-import { openPackage } from "../../wasm/node/package.mjs";
-
 const [engine, folder, path, dtype, shapeText] = argv.slice(2);
 const shape = shapeText.split("x").map(Number);
 const length = shape.reduce((product, size) => product * size, 1);
@@ -20,16 +18,10 @@ const data =
   dtype === "int8" ? Int8Array.from(values) : Float32Array.from(values, (value) => value / 128);
 
 async function niwaki() {
-  const { Model } = await openPackage(folder);
+  const { load } = await import(pathToFileURL(join(folder, "node.js")));
   const { version } = JSON.parse(await readFile(join(folder, "package.json")));
-  const model = new Model(await readFile(path));
-  const bytes = new Uint8Array(data.buffer);
-  const run = () => {
-    model.setInput(0, bytes);
-    model.run();
-    return model.output(0);
-  };
-  return { version, run };
+  const model = await load(await readFile(path));
+  return { version, run: () => model.run(data).raw };
 }
 
 async function onnxruntimeWeb() {

@@ -18,3 +18,4 @@ pub mod reference;
 pub mod target;
 pub mod text;
 pub mod validate;
+pub mod web;

@@ -13,6 +13,8 @@ pub enum Target {
     Measured(&'static str),
     /// A browser or Node: the package has every operator and is not made for one model.
     Wasm,
+    /// The same, with a package that is made for this model: see [`crate::web`].
+    Web,
     /// This machine.
     Host,
 }
@@ -45,6 +47,7 @@ impl Target {
         match self {
             Self::Measured(name) => name,
             Self::Wasm => "wasm",
+            Self::Web => "web",
             Self::Host => "host",
         }
     }
@@ -87,13 +90,14 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self> {
         match text {
             "wasm" => return Ok(Self::Wasm),
+            "web" => return Ok(Self::Web),
             "host" => return Ok(Self::Host),
             _ => {}
         }
         match MEASURED.into_iter().find(|name| *name == text) {
             Some(name) => Ok(Self::Measured(name)),
             None => bail!(
-                "`{text}` is no target; {}, wasm and host are",
+                "`{text}` is no target; {}, wasm, web and host are",
                 MEASURED.join(", ")
             ),
         }

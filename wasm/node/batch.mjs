@@ -14,9 +14,11 @@
 // The emulated boards speak the same protocol.
 
 import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { argv, exit, hrtime, stderr } from "node:process";
+import { pathToFileURL } from "node:url";
 
-import { openPackage } from "./package.mjs";
+import { bytesOfSample, inputOf } from "./sample.mjs";
 
 const REQUEST_MAGIC = Buffer.from("NWRQ");
 const RESPONSE_MAGIC = Buffer.from("NWRS");
@@ -41,13 +43,12 @@ function refusal(status, error) {
   return [RESPONSE_MAGIC, u32(status), u32(message.length), message];
 }
 
-/** The samples of a request, each a list of the bytes of all inputs. */
+/** The samples of a request, each as a run takes it. */
 function samplesOf(request, model) {
   if (!request.subarray(0, 4).equals(REQUEST_MAGIC) || request.length < 8) {
     throw new Error("the request does not begin with NWRQ and a sample count");
   }
-  const lengths = Array.from({ length: model.inputCount }, (_, i) => model.inputBytes(i));
-  const sampleBytes = lengths.reduce((sum, length) => sum + length, 0);
+  const sampleBytes = bytesOfSample(model);
   const count = request.readUInt32LE(4);
   const needed = 8 + count * sampleBytes;
   if (request.length !== needed) {
@@ -55,21 +56,18 @@ function samplesOf(request, model) {
       `the request has ${request.length} bytes; ${count} samples of ${sampleBytes} bytes make ${needed}`,
     );
   }
-  let at = 8;
-  const next = (length) => request.subarray(at, (at += length));
-  return Array.from({ length: count }, () => lengths.map(next));
+  return Array.from({ length: count }, (_, i) => {
+    const at = 8 + i * sampleBytes;
+    return inputOf(model, request.subarray(at, at + sampleBytes));
+  });
 }
 
-function setInputs(model, sample) {
-  sample.forEach((bytes, i) => model.setInput(i, bytes));
-}
-
-/** Nanoseconds of one run on the inputs that are set: the least of several, after one to warm up. */
-function nanosecondsOfOneRun(model) {
-  model.run();
+/** Nanoseconds of one run on the sample: the least of several, after one to warm up. */
+function nanosecondsOfOneRun(model, sample) {
+  model.run(sample);
   const times = Array.from({ length: TIMED_RUNS }, () => {
     const start = hrtime.bigint();
-    model.run();
+    model.run(sample);
     return hrtime.bigint() - start;
   });
   return times.reduce((least, time) => (time < least ? time : least));
@@ -78,25 +76,26 @@ function nanosecondsOfOneRun(model) {
 /** The response to a request, in pieces. */
 function answer(model, request) {
   const samples = samplesOf(request, model);
-  const selfTest = model.selfTest() ?? NO_DIFFERENCE;
+  const { firstDifferingLayer } = model.selfTest();
+  const selfTest = firstDifferingLayer?.index ?? NO_DIFFERENCE;
   let cost = 0n;
   const results = samples.map((sample, index) => {
-    setInputs(model, sample);
     if (index === 0) {
-      cost = nanosecondsOfOneRun(model);
+      cost = nanosecondsOfOneRun(model, sample);
     }
-    const digests = Array.from(model.runWithDigests(), u64);
-    const outputs = Array.from({ length: model.outputCount }, (_, i) => model.output(i));
+    const digests = Array.from(model.digests(sample), u64);
+    const { all } = model.run(sample);
+    const outputs = all.map(({ raw }) => new Uint8Array(raw.slice().buffer));
     return [...outputs, ...digests];
   });
-  const head = [u32(STATUS.well), u32(selfTest), u32(model.operatorCount), u64(cost)];
+  const head = [u32(STATUS.well), u32(selfTest), u32(model.layerCount), u64(cost)];
   return [RESPONSE_MAGIC, ...head, ...results.flat()];
 }
 
-function respond(Model, bytes, request) {
+async function respond(load, bytes, request) {
   let model;
   try {
-    model = new Model(bytes);
+    model = await load(bytes);
   } catch (error) {
     return refusal(STATUS.refused, error);
   }
@@ -113,6 +112,6 @@ if (paths.length !== 4) {
   exit(2);
 }
 const [folder, modelPath, requestPath, responsePath] = paths;
-const { Model } = await openPackage(folder);
+const { load } = await import(pathToFileURL(join(folder, "node.js")));
 const [bytes, request] = await Promise.all([readFile(modelPath), readFile(requestPath)]);
-await writeFile(responsePath, Buffer.concat(respond(Model, bytes, request)));
+await writeFile(responsePath, Buffer.concat(await respond(load, bytes, request)));

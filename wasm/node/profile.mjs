@@ -6,42 +6,26 @@
 // each operator in a run that is made piece by piece: the least of many.
 
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { argv, exit, hrtime, stderr, stdout } from "node:process";
+import { pathToFileURL } from "node:url";
 
-import { openPackage } from "./package.mjs";
+import { inputOf } from "./sample.mjs";
 
 /** Runs that are timed: as many as fit into the time, and not fewer than the engine needs to compile. */
 const LEAST_RUNS = 50;
 const NANOSECONDS = 1_000_000_000n;
 
-function setInputs(model, sample) {
-  let at = 0;
-  for (let i = 0; i < model.inputCount; i++) {
-    model.setInput(i, sample.subarray(at, (at += model.inputBytes(i))));
-  }
-}
-
-function least(a, b) {
-  return a < b ? a : b;
-}
-
 /** Nanoseconds of one run at once. */
-function timeOfRun(model) {
+function timeOfRun(model, input) {
   const start = hrtime.bigint();
-  model.run();
-  return hrtime.bigint() - start;
+  model.run(input);
+  return Number(hrtime.bigint() - start);
 }
 
 /** Nanoseconds of each operator, its strips together. */
-function timesOfOperators(model) {
-  const times = new Array(model.operatorCount).fill(0n);
-  for (let start = hrtime.bigint(); ; start = hrtime.bigint()) {
-    const operator = model.step();
-    if (operator === undefined) {
-      return times;
-    }
-    times[operator] += hrtime.bigint() - start;
-  }
+function timesOfOperators(model, input) {
+  return model.profile(input).map(({ microseconds }) => Math.round(microseconds * 1000));
 }
 
 const paths = argv.slice(2);
@@ -50,14 +34,14 @@ if (paths.length !== 3) {
   exit(2);
 }
 const [folder, modelPath, samplePath] = paths;
-const { Model } = await openPackage(folder);
-const model = new Model(await readFile(modelPath));
-setInputs(model, await readFile(samplePath));
-let run = timeOfRun(model);
-let operators = timesOfOperators(model);
+const { load } = await import(pathToFileURL(join(folder, "node.js")));
+const model = await load(await readFile(modelPath));
+const input = inputOf(model, await readFile(samplePath));
+let run = timeOfRun(model, input);
+let operators = timesOfOperators(model, input);
 const end = hrtime.bigint() + NANOSECONDS;
 for (let count = 0; count < LEAST_RUNS || hrtime.bigint() < end; count++) {
-  run = least(run, timeOfRun(model));
-  operators = timesOfOperators(model).map((time, i) => least(time, operators[i]));
+  run = Math.min(run, timeOfRun(model, input));
+  operators = timesOfOperators(model, input).map((time, i) => Math.min(time, operators[i]));
 }
-stdout.write(JSON.stringify({ run: Number(run), operators: operators.map(Number) }));
+stdout.write(JSON.stringify({ run, operators }));

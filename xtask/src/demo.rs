@@ -1,14 +1,14 @@
 //! A trained model, compiled and shown to give the same bits in every home.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
 use crate::checks::RELEASE;
 use crate::report::{Inspection, Validation, thousands};
-use crate::{paths, setup, shell, wasm};
+use crate::{npm, paths, setup, shell};
 
 const ONNX: &str = "examples/digits/digits.onnx";
 const CALIBRATION: &str = "examples/digits/calibration.npz";
@@ -20,7 +20,7 @@ const HOMES: &str = "host,node,qemu:cortex-m4";
 pub(crate) fn run() -> Result<bool> {
     setup::run()?;
     build_command_line()?;
-    wasm::build()?;
+    npm::build()?;
     compile()?;
 
     let validate = [
@@ -74,8 +74,14 @@ pub(crate) fn compile() -> Result<()> {
     if let Some(folder) = artifact().parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
-    let arguments = ["compile", ONNX, "-o", ARTIFACT, "--calibrate", CALIBRATION];
-    shell::run(niwaki(&arguments)?)
+    compile_to(&artifact(), &[])
+}
+
+/// Compiles the example model to some place, with further options.
+pub(crate) fn compile_to(output: &Path, options: &[&str]) -> Result<()> {
+    let mut command = niwaki(&["compile", ONNX, "--calibrate", CALIBRATION])?;
+    command.args(options).arg("-o").arg(output);
+    shell::run(command)
 }
 
 pub(crate) fn niwaki(arguments: &[&str]) -> Result<Command> {

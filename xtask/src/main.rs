@@ -8,6 +8,7 @@ mod firmware;
 mod fuzz;
 mod image;
 mod models;
+mod npm;
 mod panics;
 mod paths;
 mod report;
@@ -18,7 +19,6 @@ mod stack;
 mod steps;
 mod test;
 mod tool;
-mod wasm;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,10 +36,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Get what a new machine lacks: Rust targets, qemu-system-arm, node, pip.
+    /// Get what a new machine lacks: Rust targets, qemu-system-arm, node, npm, pip, chromium.
     Setup,
-    /// Build the browser and Node package into wasm/pkg.
-    Wasm,
+    /// Build the npm package into wasm/pkg, pack it into out, and print its sizes.
+    Npm {
+        /// Test it too, in Node and in Chromium.
+        #[arg(long)]
+        test: bool,
+    },
     /// Compile a trained model and show that it gives the same bits in every home.
     Demo,
     /// Check everything: what CI runs.
@@ -98,7 +102,8 @@ fn main() -> ExitCode {
 fn run(chore: &Chore) -> Result<bool> {
     match chore {
         Chore::Setup => setup::run().map(|_| true),
-        Chore::Wasm => wasm::build().map(|()| true),
+        Chore::Npm { test: false } => npm::pack().map(|()| true),
+        Chore::Npm { test: true } => test::package_alone(),
         Chore::Demo => demo::run(),
         Chore::Test => test::run(),
         Chore::Lint => checks::lint().map(|()| true),

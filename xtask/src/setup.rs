@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::shell;
-use crate::tool::{NODE, PYTHON, QEMU, Tool, apt_get_install};
+use crate::tool::{CHROMIUM, NODE, NPM, PYTHON, QEMU, Tool, apt_get_install};
 
 /// The machines that the runtime is compiled for.
 pub(crate) const TARGETS: [&str; 6] = [
@@ -64,7 +64,7 @@ fn rustup(kind: &str, wanted: &[&str]) -> Result<()> {
 }
 
 fn lacking() -> Vec<&'static Tool> {
-    let tools = [&QEMU, &NODE, &PYTHON].into_iter();
+    let tools = [&QEMU, &NODE, &NPM, &PYTHON, &CHROMIUM].into_iter();
     tools.filter(|tool| tool.lack().is_some()).collect()
 }
 

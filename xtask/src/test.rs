@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use crate::models::{self, Image};
 use crate::setup;
 use crate::steps::{self, Outcome, Step};
-use crate::tool::{NODE, PYTHON, QEMU, Tool};
-use crate::{bench, checks, conformance, demo, firmware, panics, paths, shell, stack, wasm};
+use crate::tool::{CHROMIUM, NODE, NPM, PYTHON, QEMU, Tool};
+use crate::{bench, checks, conformance, demo, firmware, npm, panics, paths, shell, stack};
 
 /// Checks everything; false when something does not hold.
 pub(crate) fn run() -> Result<bool> {
@@ -37,7 +37,7 @@ pub(crate) fn run() -> Result<bool> {
         Step::optional("instructions and code of a run", || {
             gate(&missing, images.get())
         }),
-        Step::optional("the Node package", || node(&missing)),
+        Step::optional("the npm package", || package(&missing)),
         Step::optional("conformance", || conformance(&missing)),
         Step::new("documentation", checks::doc),
     ]))
@@ -45,7 +45,7 @@ pub(crate) fn run() -> Result<bool> {
 
 fn build() -> Result<()> {
     demo::build_command_line()?;
-    wasm::build()?;
+    npm::build()?;
     demo::compile()
 }
 
@@ -99,13 +99,42 @@ fn conformance(missing: &[&Tool]) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// The package as Node sees it, with the model that [`build`] has compiled.
-fn node(missing: &[&Tool]) -> Result<Outcome> {
-    if let Some(skipped) = lacking(missing, &NODE) {
-        return Ok(skipped);
+/// The npm package and what its tests need, and nothing else.
+pub(crate) fn package_alone() -> Result<bool> {
+    let missing = setup::run()?;
+    Ok(steps::run(vec![
+        Step::new("build the command line, the package and a model", build),
+        Step::optional("the npm package", || package(&missing)),
+    ]))
+}
+
+/// The npm package in Node and in Chromium, with the example's model and those of MLPerf Tiny.
+fn package(missing: &[&Tool]) -> Result<Outcome> {
+    for tool in [&NODE, &NPM] {
+        if let Some(skipped) = lacking(missing, tool) {
+            return Ok(skipped);
+        }
     }
-    let mut command = shell::program(NODE.program, &["--test", "wasm/node/test.mjs"]);
-    command.env("NIWAKI_TEST_MODEL", demo::artifact());
+    npm::pack()?;
+    let Some(models) = npm::models()? else {
+        return Ok(Outcome::Skipped(
+            "there are no models: NIWAKI_MODELS names their folder".to_owned(),
+        ));
+    };
+    for name in npm::SPECIALISED {
+        npm::sizes_of(&models.join("web").join(name))?;
+    }
+    let mut command = shell::program(NODE.program, &["--test", "test/web.test.mjs"]);
+    command
+        .current_dir(paths::root().join("wasm"))
+        .env("NIWAKI_TEST_MODELS", models);
+    match shell::find(CHROMIUM.program) {
+        Some(chromium) => command.env("NIWAKI_CHROMIUM", chromium),
+        None => command.env_remove("NIWAKI_CHROMIUM"),
+    };
     shell::run(command)?;
-    Ok(Outcome::Passed)
+    Ok(match lacking(missing, &CHROMIUM) {
+        Some(Outcome::Skipped(reason)) => Outcome::Skipped(format!("Node passed; {reason}")),
+        _ => Outcome::Passed,
+    })
 }

@@ -27,13 +27,31 @@ pub(crate) const QEMU: Tool = Tool {
     homebrew: "qemu",
 };
 
-/// Node. Version 18 brought its test runner.
+/// Node. Version 20 is the oldest that the package is for.
 pub(crate) const NODE: Tool = Tool {
     program: "node",
-    home: "the Node package",
-    oldest: 18,
+    home: "the npm package",
+    oldest: 20,
     debian: "nodejs",
     homebrew: "node",
+};
+
+/// npm, which brings what the package is built with. Version 9.
+pub(crate) const NPM: Tool = Tool {
+    program: "npm",
+    home: "the npm package",
+    oldest: 9,
+    debian: "npm",
+    homebrew: "node",
+};
+
+/// Chromium, the browser that the package is tested in.
+pub(crate) const CHROMIUM: Tool = Tool {
+    program: "chromium",
+    home: "the npm package in a browser",
+    oldest: 100,
+    debian: "chromium",
+    homebrew: "chromium",
 };
 
 /// Python with pip, which brings ONNX's conformance cases. Version 3.

@@ -203,6 +203,42 @@ pub fn run_operator<O: Operator>(memory: &mut Memory<'_, '_>) -> Result<(), Faul
     O::run(memory, params.as_ref().ok_or(Fault)?)
 }
 
+/// A row of the table together with the operator's functions, for a program that looks them up in
+/// memory. Such a table can be cut down after the program has been linked, as the web packages for
+/// one model are.
+///
+/// The layout is C's: tools read it in a linked module.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Entry {
+    /// See [`Registered::CODE`].
+    pub code: u32,
+    /// See [`Registered::NAME`].
+    pub name: &'static str,
+    /// Reads the parameters and does [`Operator::check`].
+    pub check: fn(&Check<'_>) -> Result<(), Rule>,
+    /// Reads the parameters and does [`Operator::run`].
+    pub run: fn(&mut Memory<'_, '_>) -> Result<(), Fault>,
+    /// Reads the parameters and does [`Operator::steps`].
+    pub steps: fn(&Check<'_>) -> Option<Steps>,
+    /// Reads the parameters and does [`Operator::overlap`].
+    pub overlap: fn(&Check<'_>, usize) -> Option<Overlap>,
+}
+
+impl Entry {
+    /// The functions of operator `O`.
+    pub const fn of<O: Operator>() -> Self {
+        Self {
+            code: O::CODE as u32,
+            name: O::NAME,
+            check: |check| O::check(check, &check.parameters()?),
+            run: run_operator::<O>,
+            steps: |check| O::steps(check, &check.parameters().ok()?),
+            overlap: |check, i| O::overlap(check, &check.parameters().ok()?, i),
+        }
+    }
+}
+
 /// Defines an operator set: a type that links just the operators that it names.
 ///
 /// ```
@@ -304,6 +340,9 @@ macro_rules! operators {
 
         /// Code and name of every operator, in the order of the table.
         pub const TABLE: &[(u16, &str)] = &[$(($code, stringify!($op))),*];
+
+        /// Every operator with its functions, in the order of the table.
+        pub const ENTRIES: [Entry; TABLE.len()] = [$(Entry::of::<$op>()),*];
     };
 }
 

@@ -13,7 +13,8 @@ use super::thousands;
 /// The machine, and limits beyond which compiling fails.
 #[derive(Debug, Args)]
 pub(super) struct Budget {
-    /// The machine to count code for: cortex-m0, m3, m4, m7, m33, m55, riscv32, wasm or host.
+    /// The machine to count code for: cortex-m0, m3, m4, m7, m33, m55, riscv32, wasm or host; or
+    /// web, which makes an npm package for this model in the folder that --output names.
     #[arg(long, value_name = "MACHINE")]
     target: Option<Target>,
     /// Fail when the arena is larger; K and M are 1024 and 1024².
@@ -59,6 +60,11 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 }
 
 impl Budget {
+    /// Whether a package is asked for.
+    pub(super) fn is_web(&self) -> bool {
+        self.target == Some(Target::Web)
+    }
+
     /// What the model costs on the target, if one is named.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use niwaki_tools::compiler::calibrate::RangeMethod;
 use niwaki_tools::compiler::{self, Options};
-use niwaki_tools::{data, import, reference};
+use niwaki_tools::{data, import, reference, web};
 
 use super::{bind::Bind, budget::Budget, inspect::Summary};
 
@@ -28,13 +28,16 @@ Examples:
   niwaki compile model.onnx -o model.niwaki --calibrate calibration.npz \\
       --target cortex-m4 --max-ram 16K --max-flash 64K
       Say what it costs on a machine, and fail beyond a budget.
+  niwaki compile model_int8_qdq.onnx -o model-web --target web
+      Make an npm package in the folder model-web: the model, and WebAssembly with just its
+      operators.
 
 Data: an .npz with one array for each input, by its name, whose first dimension counts the
 samples; or arrays s<k>_in<j>; or a folder of ONNX test_data_set_*.")]
 pub(super) struct Compile {
     /// The ONNX model.
     model: PathBuf,
-    /// The artifact to write.
+    /// The artifact to write; with --target web the folder of the package.
     #[arg(short, long, value_name = "OUT.niwaki")]
     output: PathBuf,
     /// Real inputs, to quantise a float model to int8 with.
@@ -152,7 +155,12 @@ impl Compile {
             .budget
             .check(&summary)
             .with_context(|| format!("{} is beyond its budget", self.model.display()))?;
-        data::write_beside(&self.output, |file| Ok(file.write_all(compiled.bytes())?))?;
+        if self.budget.is_web() {
+            let name = web::package_name(&self.model)?;
+            web::write(&artifact, &name, &self.output)?;
+        } else {
+            data::write_beside(&self.output, |file| Ok(file.write_all(compiled.bytes())?))?;
+        }
         if self.json {
             let mut json = serde_json::to_value(&summary)?;
             json["target"] = serde_json::to_value(&cost)?;

@@ -124,9 +124,10 @@ pub fn profile(home: Home, artifact: &Artifact) -> Result<Attempt<HomeProfile>> 
     }
 }
 
-/// The root of the project: what drives Node and the boards lies beside the compiler's sources.
+/// The root of the project: what drives Node and the boards, and what web packages are made of, lies
+/// beside the compiler's sources.
 /// `NIWAKI_ROOT` names another place.
-fn project_root() -> PathBuf {
+pub(crate) fn project_root() -> PathBuf {
     std::env::var_os("NIWAKI_ROOT").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."),
         PathBuf::from,

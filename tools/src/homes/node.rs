@@ -10,7 +10,7 @@ use super::{Attempt, Cost, HomeProfile, HomeRun, batch, is_installed, project_ro
 use crate::artifact::Artifact;
 use crate::data::Samples;
 
-/// Runs samples in Node, with the package that `cargo xtask wasm` builds.
+/// Runs samples in Node, with the package that `cargo xtask npm` builds.
 pub(super) fn run(artifact: &Artifact, samples: &Samples) -> Result<Attempt> {
     let package = match package() {
         Ok(package) => package,
@@ -50,8 +50,8 @@ fn package() -> Result<PathBuf, String> {
         );
     }
     let package = project_root().join("wasm/pkg");
-    if !package.join("niwaki_bg.wasm").is_file() {
-        return Err("the npm package is not built: `cargo xtask wasm`".into());
+    if !package.join("node.js").is_file() {
+        return Err("the npm package is not built: `cargo xtask npm`".into());
     }
     Ok(package)
 }

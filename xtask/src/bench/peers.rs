@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::Row;
 use crate::tool::{NODE, PYTHON};
-use crate::{demo, models, paths, shell, wasm};
+use crate::{demo, models, npm, paths, shell};
 
 /// Python packages, with what they depend on.
 const PYTHON_PACKAGES: [&str; 3] = [
@@ -145,7 +145,7 @@ impl Engines {
         build.arg("tests/peers/Cargo.toml");
         build.env("CARGO_TARGET_DIR", &target);
         shell::run(build)?;
-        wasm::build()?;
+        npm::build()?;
 
         let environment = target.join("python");
         let python = environment.join("bin/python3");

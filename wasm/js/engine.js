@@ -1,0 +1,139 @@
+// One instance of the module for each model: its memory holds the file and the arena, nothing
+// else, and goes when the instance does.
+
+import { fail } from "./errors.js";
+
+/** The numbers that `load` gives, in the order of `wasm/src/status.rs`. */
+const STATUS = [
+  "",
+  "NOT_A_MODEL",
+  "TRUNCATED",
+  "NEWER_FORMAT",
+  "OTHER_NUMERICS",
+  "DAMAGED",
+  "INVALID",
+];
+const MAGIC = "NIWAKI\r\n";
+/** Where the header has the size of the arena. */
+const ARENA_AT = 48;
+/** An engine that is done with is kept for the next model, unless it holds more than this. */
+const IDLE_BYTES = 1 << 22;
+
+/** The element types by their numbers in a file: name, array, bytes. */
+const DTYPES = [
+  ,
+  ["int8", Int8Array],
+  ["uint8", Uint8Array],
+  ["int16", Int16Array],
+  ["int32", Int32Array],
+  ["float32", Float32Array],
+  ["uint16", Uint16Array],
+  ["int64", BigInt64Array],
+  ["bool", Uint8Array],
+];
+
+const decoder = new TextDecoder();
+/** By module: an engine that no model uses. */
+const idle = new WeakMap();
+
+/** An instance, and the address of the engine in it. */
+export class Engine {
+  /** An engine that holds the model of `bytes`, checked. */
+  static load(module, bytes) {
+    let arena = 0;
+    if (bytes.length >= 52 && decoder.decode(bytes.subarray(0, 8)) === MAGIC) {
+      arena = new DataView(bytes.buffer, bytes.byteOffset).getUint32(ARENA_AT, true);
+    }
+    const engine = idle.get(module) ?? new Engine(module);
+    idle.delete(module);
+    engine.fill(bytes, arena);
+    return engine;
+  }
+
+  constructor(module) {
+    this.module = module;
+    this.wasm = new WebAssembly.Instance(module).exports;
+    this.at = 0;
+  }
+
+  fill(bytes, arena) {
+    const { wasm } = this;
+    const full = () =>
+      fail(
+        "OUT_OF_MEMORY",
+        `there is no room for a model of ${bytes.length} bytes with an arena of ${arena} bytes`,
+      );
+    if (this.at) {
+      if (!wasm.prepare(this.at, bytes.length, arena)) full();
+    } else {
+      this.at = wasm.create(bytes.length, arena);
+      if (!this.at) full();
+    }
+    new Uint8Array(wasm.memory.buffer, wasm.file(this.at), bytes.length).set(bytes);
+    const status = wasm.load(this.at);
+    if (status) {
+      const message = this.text(wasm.message(this.at), wasm.message_bytes(this.at));
+      this.release();
+      fail(STATUS[status], message);
+    }
+    // From here on it does not grow, and views of it stay good.
+    this.memory = wasm.memory.buffer;
+  }
+
+  /** Makes the memory free for another model, or for the collector. */
+  release() {
+    if (this.wasm.memory.buffer.byteLength <= IDLE_BYTES) idle.set(this.module, this);
+  }
+
+  text(address, length) {
+    return decoder.decode(new Uint8Array(this.wasm.memory.buffer, address, length));
+  }
+
+  fact(which) {
+    return this.wasm.fact(this.at, which);
+  }
+
+  /** Input or output `index`, inputs first: what it is, and the view of its elements. */
+  port(index) {
+    const words = new Uint32Array(this.memory, this.wasm.port(this.at, index), 18).slice();
+    const [dtype, TypedArray] = DTYPES[words[2]];
+    const texts = [12, 14, 16].map((at) => this.text(words[at], words[at + 1]));
+    const labels = texts[1] ? texts[1].split("\n") : [];
+    const length = words[1] / TypedArray.BYTES_PER_ELEMENT;
+    // An int64 lies at a multiple of 4, which a view of such elements cannot.
+    const View = dtype === "int64" ? Uint8Array : TypedArray;
+    return {
+      spec: Object.freeze({
+        name: texts[0],
+        dtype,
+        shape: Object.freeze([...words.subarray(4, 4 + words[3])]),
+        length,
+        scale: new Float32Array(words.buffer, 40, 1)[0],
+        zeroPoint: words[11] | 0,
+        labels: Object.freeze(labels),
+        preprocess: texts[2] ? JSON.parse(texts[2]) : null,
+      }),
+      TypedArray,
+      view: new View(this.memory, words[0], words[1] / View.BYTES_PER_ELEMENT),
+    };
+  }
+
+  /** Operator `index`: its place, what it is, and the name of what it computes. */
+  layer(index) {
+    const at = this.wasm.layer(this.at, index);
+    const words = new Uint32Array(this.memory, at, 4).slice();
+    return {
+      index,
+      operator: this.text(words[0], words[1]),
+      name: this.text(words[2], words[3]),
+    };
+  }
+
+  /** What a call has given: an operator's index, or -1; throws where an operator was at fault. */
+  outcome(result) {
+    if (result < -1) {
+      fail("INTERNAL", `operator ${-2 - result} met what the checks at load exclude`);
+    }
+    return result;
+  }
+}

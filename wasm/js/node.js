@@ -1,0 +1,5 @@
+import { on } from "./api.js";
+import { platform } from "./platform/node.js";
+
+export { NiwakiError } from "./errors.js";
+export const { load, loadInWorker } = on(platform);

@@ -1,0 +1,4 @@
+import { serve } from "./serve.js";
+
+const listener = serve((message, transfer) => postMessage(message, transfer));
+addEventListener("message", ({ data }) => listener(data));

@@ -1,0 +1,115 @@
+//! What JavaScript calls: numbers and addresses alone.
+//!
+//! References stand for addresses that [`create`] has given and [`file`] and others give.
+
+#![cfg(target_family = "wasm")]
+#![allow(
+    unsafe_code,
+    reason = "the linker exports by these names, of which the module has one each"
+)]
+
+use alloc::boxed::Box;
+
+use niwaki::RunError;
+
+use crate::engine::{Engine, Layer, Port};
+
+/// [`Engine::new`]; null when there is not as much memory.
+#[unsafe(no_mangle)]
+extern "C" fn create(file_bytes: usize, arena_bytes: usize) -> Option<Box<Engine>> {
+    Engine::new(file_bytes, arena_bytes)
+}
+
+/// [`Engine::prepare`].
+#[unsafe(no_mangle)]
+extern "C" fn prepare(engine: &mut Engine, file_bytes: usize, arena_bytes: usize) -> bool {
+    engine.prepare(file_bytes, arena_bytes)
+}
+
+/// [`Engine::file_mut`].
+#[unsafe(no_mangle)]
+extern "C" fn file(engine: &mut Engine) -> *mut u8 {
+    engine.file_mut().as_mut_ptr()
+}
+
+/// [`Engine::load_status`].
+#[unsafe(no_mangle)]
+extern "C" fn load(engine: &mut Engine) -> u32 {
+    engine.load_status() as u32
+}
+
+/// The address of [`Engine::message`].
+#[unsafe(no_mangle)]
+extern "C" fn message(engine: &Engine) -> *const u8 {
+    engine.message().as_ptr()
+}
+
+/// The length of [`Engine::message`].
+#[unsafe(no_mangle)]
+extern "C" fn message_bytes(engine: &Engine) -> usize {
+    engine.message().len()
+}
+
+/// [`Engine::fact`].
+#[unsafe(no_mangle)]
+extern "C" fn fact(engine: &Engine, fact: u32) -> u32 {
+    engine.fact(fact)
+}
+
+/// [`Engine::port`].
+#[unsafe(no_mangle)]
+extern "C" fn port(engine: &mut Engine, index: usize) -> Option<&Port> {
+    engine.port(index)
+}
+
+/// [`Engine::layer`].
+#[unsafe(no_mangle)]
+extern "C" fn layer(engine: &mut Engine, index: usize) -> Option<&Layer> {
+    engine.layer(index)
+}
+
+/// Nothing more to tell.
+const DONE: i32 = -1;
+
+/// An operator's index; [`DONE`] where there is none; below that, the one at fault: -2 for the
+/// first, -3 for the second, and so on.
+fn outcome(result: Result<Option<usize>, RunError>) -> i32 {
+    match result {
+        Ok(None) => DONE,
+        Ok(Some(index)) => index as i32,
+        Err(RunError::Internal { operator }) => DONE - 1 - operator as i32,
+        Err(_) => DONE - 1,
+    }
+}
+
+/// [`Engine::run`].
+#[unsafe(no_mangle)]
+extern "C" fn run(engine: &mut Engine) -> i32 {
+    outcome(engine.run().map(|()| None))
+}
+
+/// [`Engine::begin`].
+#[unsafe(no_mangle)]
+extern "C" fn begin(engine: &mut Engine) {
+    engine.begin();
+}
+
+/// [`Engine::step`].
+#[unsafe(no_mangle)]
+extern "C" fn step(engine: &mut Engine) -> i32 {
+    outcome(engine.step())
+}
+
+/// [`Engine::self_test`].
+#[unsafe(no_mangle)]
+extern "C" fn self_test(engine: &mut Engine) -> i32 {
+    outcome(engine.self_test())
+}
+
+/// The address of what [`Engine::run_digests`] gives, one for each operator; null when it fails.
+#[unsafe(no_mangle)]
+extern "C" fn run_digests(engine: &mut Engine) -> *const u64 {
+    engine
+        .run_digests()
+        .map_or(core::ptr::null(), <[u64]>::as_ptr)
+}
