@@ -3,7 +3,11 @@
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(niwaki_arm_dsp)");
+    println!("cargo::rustc-check-cfg=cfg(niwaki_thumb1)");
     let target = std::env::var("TARGET").unwrap_or_default();
+    if target.starts_with("thumbv6m") || target.starts_with("thumbv8m.base") {
+        println!("cargo::rustc-cfg=niwaki_thumb1");
+    }
     // Every Armv7E-M has the DSP extension. On Armv8-M Mainline it is optional, and the assembler
     // wants to be told of it in another way: those run the scalar loops.
     if target.starts_with("thumbv7em") {

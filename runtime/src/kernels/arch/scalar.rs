@@ -7,45 +7,41 @@ use super::{Filters, Isa, SUMS, Taps2d, Windows};
 /// Plain loops.
 pub(crate) struct Scalar;
 
-/// Adds to `sums[p][c]` the products of `x[p]` and `w[c]`, which are of one length.
+/// Channels that are summed together. Thumb-1 has registers for one.
+const CHANNELS: usize = if cfg!(niwaki_thumb1) { 1 } else { 2 };
+
+/// The sums of products of a slice and two others.
 #[inline(always)]
-fn add_tile<const P: usize, const C: usize>(
-    x: [&[i8]; P],
-    w: [&[i8]; C],
-    sums: [&mut [i32; C]; P],
-) -> Option<()> {
-    let mut totals = [[0i32; C]; P];
-    // Four elements at a time, so that their places are known without a check of each.
-    let x = x.map(<[i8]>::as_chunks::<4>);
-    let w = w.map(<[i8]>::as_chunks::<4>);
-    let steps = w.first()?.0.len();
-    for step in 0..steps {
-        let mut fours = [&[0i8; 4]; C];
-        for (four, (w, _)) in fours.iter_mut().zip(&w) {
-            *four = w.get(step)?;
-        }
-        for (totals, (x, _)) in totals.iter_mut().zip(&x) {
-            let x = x.get(step)?;
-            for (total, w) in totals.iter_mut().zip(fours) {
-                for (&x, &w) in x.iter().zip(w) {
-                    *total = total.wrapping_add(i32::from(x) * i32::from(w));
-                }
-            }
-        }
+fn one_by_two(one: &[i8], [first, second]: [&[i8]; 2]) -> [i32; 2] {
+    let mut sums = [0i32; 2];
+    for ((&a, &b), &c) in one.iter().zip(first).zip(second) {
+        let a = i32::from(a);
+        sums[0] = sums[0].wrapping_add(a * i32::from(b));
+        sums[1] = sums[1].wrapping_add(a * i32::from(c));
     }
-    for (totals, (_, x)) in totals.iter_mut().zip(x) {
-        for (total, (_, w)) in totals.iter_mut().zip(w) {
-            for (&x, &w) in x.iter().zip(w) {
-                *total = total.wrapping_add(i32::from(x) * i32::from(w));
-            }
-        }
+    sums
+}
+
+/// The sums of products of each of two slices and two others.
+#[inline(always)]
+fn two_by_two([x, y]: [&[i8]; 2], [first, second]: [&[i8]; 2]) -> [[i32; 2]; 2] {
+    let mut sums = [[0i32; 2]; 2];
+    for (((&x, &y), &b), &c) in x.iter().zip(y).zip(first).zip(second) {
+        let [x, y, b, c] = [x, y, b, c].map(i32::from);
+        sums[0][0] = sums[0][0].wrapping_add(x * b);
+        sums[0][1] = sums[0][1].wrapping_add(x * c);
+        sums[1][0] = sums[1][0].wrapping_add(y * b);
+        sums[1][1] = sums[1][1].wrapping_add(y * c);
     }
-    for (sums, totals) in sums.into_iter().zip(totals) {
-        for (sum, total) in sums.iter_mut().zip(totals) {
-            *sum = sum.wrapping_add(total);
-        }
-    }
-    Some(())
+    sums
+}
+
+/// The sum of products of two slices.
+#[inline(always)]
+fn one_by_one(x: &[i8], w: &[i8]) -> i32 {
+    (x.iter().zip(w)).fold(0, |sum: i32, (&x, &w)| {
+        sum.wrapping_add(i32::from(x) * i32::from(w))
+    })
 }
 
 impl Isa for Scalar {
@@ -76,19 +72,36 @@ impl Isa for Scalar {
             filters.weights.get(start + piece.start..start + piece.end)
         };
         let last = channels.end.checked_sub(1)?;
-        for (at, channel) in channels.step_by(2).enumerate() {
+        let mut add = |at: usize, more: i32| {
+            let sum = sums.get_mut(at)?;
+            *sum = sum.wrapping_add(more);
+            Some(())
+        };
+        for (step, channel) in channels.step_by(CHANNELS).enumerate() {
+            let at = CHANNELS * step;
+            let w = row(channel)?;
+            if CHANNELS == 1 {
+                if pixels == 1 {
+                    add(at, one_by_one(first, w))?;
+                } else {
+                    let [a, b] = one_by_two(w, [first, second]);
+                    add(at, a)?;
+                    add(pitch + at, b)?;
+                }
+                continue;
+            }
             // Where there are no more, the last one again: those sums are not read.
-            let w = [row(channel)?, row((channel + 1).min(last))?];
-            let at = 2 * at;
+            let w = [w, row((channel + 1).min(last))?];
             if pixels == 1 {
-                add_tile([first], w, [sums.get_mut(at..)?.first_chunk_mut()?])?;
+                let [a, b] = one_by_two(first, w);
+                add(at, a)?;
+                add(at + 1, b)?;
             } else {
-                let (low, high) = sums.split_at_mut_checked(pitch)?;
-                let to = [
-                    low.get_mut(at..)?.first_chunk_mut()?,
-                    high.get_mut(at..)?.first_chunk_mut()?,
-                ];
-                add_tile([first, second], w, to)?;
+                let [[a, b], [c, d]] = two_by_two([first, second], w);
+                add(at, a)?;
+                add(at + 1, b)?;
+                add(pitch + at, c)?;
+                add(pitch + at + 1, d)?;
             }
         }
         Some(())
