@@ -83,3 +83,11 @@ pub fn as_bytes_mut(words: &mut [u32]) -> &mut [u8] {
 pub fn as_bytes(words: &[u32]) -> &[u8] {
     bytemuck::cast_slice(words)
 }
+
+/// The first of these seeds (0 is none) for which the kernels of this machine's instruction set and
+/// the scalar ones differ on random work; `None` when they always agree. For tests on boards.
+#[cfg(feature = "kernel-check")]
+#[doc(hidden)]
+pub fn check_kernels(seeds: core::ops::Range<u32>) -> Option<u32> {
+    kernels::first_difference(seeds)
+}

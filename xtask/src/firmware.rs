@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::tool::QEMU;
+
 /// A board, and the crate in `firmware/boards` that is compiled for it.
 struct Board {
     name: &'static str,
@@ -97,7 +99,39 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
     let probe = ["clippy", "--package=niwaki-probe", "--target", CORTEX_M4F];
     run(cargo(root, &probe).args(deny))?;
 
-    // A board does not compile without a model, and any will do.
+    let model = fixture(root)?;
+    for Board {
+        package, target, ..
+    } in &BOARDS
+    {
+        let mut command = cargo(root, &["clippy", "--target", target]);
+        command.args(["--package", package, KERNEL_CHECK]);
+        run(command.args(deny).env("NIWAKI_MODEL", &model))?;
+    }
+    Ok(())
+}
+
+/// What `bin/kernels` of a board needs of the runtime.
+const KERNEL_CHECK: &str = "--features=kernel-check";
+
+/// Holds the Cortex-M4's kernels against the scalar ones on random work, on the emulated board.
+///
+/// # Errors
+///
+/// When they differ, when the image does not build, or when QEMU is not there.
+pub(crate) fn check_kernels(root: &Path) -> Result<()> {
+    let mut command = cargo(root, &["build", "--release", "--target", CORTEX_M4F]);
+    command.args(["--package=mps2-an386", "--bin=kernels", KERNEL_CHECK]);
+    run(command.env("NIWAKI_MODEL", fixture(root)?))?;
+    let image = release_folder(root, CORTEX_M4F).join("kernels");
+    let mut qemu = Command::new(QEMU.program);
+    qemu.args(["-M", "mps2-an386", "-nographic"]);
+    qemu.args(["-semihosting-config", "enable=on,target=native", "-kernel"]);
+    run(qemu.arg(image)).context("the kernels and the scalar ones differ on the Cortex-M4")
+}
+
+/// A model for crates that do not compile without one, where any will do.
+fn fixture(root: &Path) -> Result<PathBuf> {
     let model = root.join("firmware/target/tiny.niwaki");
     let write = [
         "run",
@@ -107,15 +141,7 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
         "--",
     ];
     run(cargo(root, &write).arg(&model))?;
-    for Board {
-        package, target, ..
-    } in &BOARDS
-    {
-        let mut command = cargo(root, &["clippy", "--target", target]);
-        command.args(["--package", package]).args(deny);
-        run(command.env("NIWAKI_MODEL", &model))?;
-    }
-    Ok(())
+    Ok(model)
 }
 
 /// Cargo, to be run on the firmware's workspace.

@@ -80,7 +80,7 @@ enum Chore {
     },
     /// Measure instructions, code, and time beside other engines.
     Bench(bench::Bench),
-    /// Measure the stack of a run on the emulated Cortex-M4; fail beyond 1 KB.
+    /// Measure the stack of a run on the emulated Cortex-M4; fail beyond what ARCHITECTURE.md says.
     Stack {
         /// Models, .niwaki files; by default the digits example and those of MLPerf Tiny.
         models: Vec<PathBuf>,

@@ -23,6 +23,7 @@ pub(crate) fn run() -> Result<bool> {
         Step::new("the runtime on every machine", checks::runtime_targets),
         Step::new("acceptance tests", checks::acceptance_tests),
         Step::new("firmware: lints, tests, no panics", firmware),
+        Step::optional("kernels on the emulated Cortex-M4", || kernels(&missing)),
         Step::optional("images of the reference models", || {
             let built = reference_images(&missing)?;
             Ok(built.map_or_else(
@@ -60,6 +61,14 @@ fn lacking(missing: &[&Tool], needed: &Tool) -> Option<Outcome> {
     let tool = missing.iter().find(|tool| tool.program == needed.program)?;
     let lack = tool.lack().unwrap_or_default();
     Some(Outcome::Skipped(format!("{lack}; {}", tool.remedy())))
+}
+
+fn kernels(missing: &[&Tool]) -> Result<Outcome> {
+    if let Some(skipped) = lacking(missing, &QEMU) {
+        return Ok(skipped);
+    }
+    firmware::check_kernels(paths::root())?;
+    Ok(Outcome::Passed)
 }
 
 /// The images of the reference models, or why they cannot be run.

@@ -28,6 +28,8 @@ mod strided;
 mod window;
 
 pub(crate) use arch::Workspace;
+#[cfg(feature = "kernel-check")]
+pub(crate) use arch::check::first_difference;
 pub(crate) use conv::{ConvF32, ConvI8, CopyChecked};
 pub(crate) use conv_transpose::ConvTransposeF32;
 pub(crate) use depthwise::{DepthwiseF32, DepthwiseI8};

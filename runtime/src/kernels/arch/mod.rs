@@ -6,6 +6,8 @@
 
 #[cfg(niwaki_arm_dsp)]
 mod arm_dsp;
+#[cfg(feature = "kernel-check")]
+pub(crate) mod check;
 mod scalar;
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod wasm_simd;
