@@ -4,6 +4,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(niwaki_arm_dsp)");
     println!("cargo::rustc-check-cfg=cfg(niwaki_thumb1)");
+    println!("cargo::rustc-check-cfg=cfg(niwaki_tiles)");
     let target = std::env::var("TARGET").unwrap_or_default();
     if target.starts_with("thumbv6m") || target.starts_with("thumbv8m.base") {
         println!("cargo::rustc-cfg=niwaki_thumb1");
@@ -12,5 +13,18 @@ fn main() {
     // wants to be told of it in another way: those run the scalar loops.
     if target.starts_with("thumbv7em") {
         println!("cargo::rustc-cfg=niwaki_arm_dsp");
+    }
+    // Vectors of sums, and a stack that holds what they are computed from.
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let simd128 = variable("CARGO_CFG_TARGET_FEATURE")
+        .split(',')
+        .any(|name| name == "simd128");
+    let has_tiles = match variable("CARGO_CFG_TARGET_ARCH").as_str() {
+        "x86_64" => variable("CARGO_CFG_TARGET_OS") != "none",
+        "wasm32" => simd128,
+        _ => false,
+    };
+    if has_tiles {
+        println!("cargo::rustc-cfg=niwaki_tiles");
     }
 }

@@ -2,7 +2,7 @@
 
 /// 1.5 x 2²³: adding it moves the fraction of a small f32 out of the mantissa, so that the
 /// addition itself rounds to an integer, half to even.
-const ROUNDER: f32 = 12_582_912.0;
+pub(crate) const ROUNDER: f32 = 12_582_912.0;
 
 /// Rounds half to even. Exact for every |v| ≤ 2²²; callers clamp first.
 ///
@@ -71,6 +71,13 @@ impl OutputStage {
     #[inline(always)]
     pub fn zero_point(&self) -> i32 {
         self.zero_point
+    }
+
+    /// The lowest and the highest output less the zero point.
+    #[cfg(niwaki_tiles)]
+    #[inline(always)]
+    pub(crate) fn bounds(&self) -> [f32; 2] {
+        [self.low, self.high]
     }
 
     /// The lowest and the highest output.

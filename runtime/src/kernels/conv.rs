@@ -45,6 +45,10 @@ impl ConvI8<'_> {
         x: &[i8],
         y: &mut [i8],
     ) -> Option<()> {
+        #[cfg(niwaki_tiles)]
+        if let Some(done) = super::blocks::conv(self, band, x, y) {
+            return done;
+        }
         let kernel = self;
         arch::run(ConvJob {
             kernel,

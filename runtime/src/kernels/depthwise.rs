@@ -30,6 +30,10 @@ impl DepthwiseI8<'_> {
         x: &[i8],
         y: &mut [i8],
     ) -> Option<()> {
+        #[cfg(niwaki_tiles)]
+        if let Some(done) = super::blocks::depthwise(self, band, x, y) {
+            return done;
+        }
         let kernel = self;
         arch::run(DepthwiseJob {
             kernel,

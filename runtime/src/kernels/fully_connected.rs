@@ -26,6 +26,10 @@ impl FullyConnectedI8<'_> {
     /// `x` is `[rows][depth]`, `y` is `[rows][outputs]`.
     #[inline(never)]
     pub(crate) fn run(&self, workspace: &mut Workspace, x: &[i8], y: &mut [i8]) -> Option<()> {
+        #[cfg(niwaki_tiles)]
+        if let Some(done) = super::blocks::product(self, x, y) {
+            return done;
+        }
         let kernel = self;
         arch::run(ProductJob {
             kernel,

@@ -9,6 +9,8 @@
     reason = "the one place for it: see the module's own text"
 )]
 mod arch;
+#[cfg(niwaki_tiles)]
+mod blocks;
 mod conv;
 mod conv_transpose;
 mod depthwise;
@@ -20,6 +22,8 @@ mod lanes;
 mod layer_norm;
 mod local_response;
 mod mat_mul;
+#[cfg(niwaki_tiles)]
+mod pairs;
 mod pool;
 mod recurrent;
 mod resample;
@@ -30,6 +34,8 @@ mod window;
 pub(crate) use arch::Workspace;
 #[cfg(feature = "kernel-check")]
 pub(crate) use arch::check::first_difference;
+#[cfg(niwaki_tiles)]
+pub(crate) use arch::tiles::{COPIED, Copied};
 pub(crate) use conv::{ConvF32, ConvI8, CopyChecked};
 pub(crate) use conv_transpose::ConvTransposeF32;
 pub(crate) use depthwise::{DepthwiseF32, DepthwiseI8};
@@ -42,6 +48,8 @@ pub(crate) use lanes::Lanes;
 pub(crate) use layer_norm::LayerNorm;
 pub(crate) use local_response::LocalResponse;
 pub use mat_mul::MatMulShape;
+#[cfg(niwaki_tiles)]
+pub(crate) use pairs::pairs;
 pub use pool::IndexSteps;
 pub(crate) use pool::{
     AverageI8, average_pool_f32, average_pool_i8, lp_pool_f32, max_pool, max_pool_indices,

@@ -1,5 +1,6 @@
 //! Pooling over a window, channel by channel.
 
+use super::arch::{self, Isa, Job};
 use super::{Band, Window};
 use crate::artifact::record;
 use crate::numerics::{OutputStage, pow, sqrt};
@@ -68,32 +69,78 @@ pub(crate) fn average_pool_i8(
     x: &[i8],
     y: &mut [i8],
 ) -> Option<()> {
-    let channels = channels as usize;
-    let mut pixels = y.chunks_exact_mut(channels.max(1));
-    window.for_each_pixel(band, |pixel| {
-        let count = divisor(window, &pixel, count_include_pad);
-        let multiplier = quantization.input_scale / count / quantization.output_scale;
-        let mut start = 0;
-        for outputs in pixels.next()?.chunks_mut(BLOCK) {
-            let end = start + outputs.len();
-            let mut sums = [0i32; BLOCK];
-            for ky in pixel.rows.first..pixel.rows.end {
-                for kx in pixel.columns.first..pixel.columns.end {
-                    let at = pixel.input_index(ky, kx) * channels;
-                    let x = x.get(at + start..at + end)?;
-                    for (sum, &x) in sums.iter_mut().zip(x) {
-                        let real = i32::from(x) - quantization.input_zero_point;
-                        *sum = sum.wrapping_add(real);
+    arch::run(AverageJob {
+        window,
+        channels: channels as usize,
+        count_include_pad,
+        quantization: *quantization,
+        band,
+        x,
+        y,
+    })
+}
+
+/// One run of an average of int8.
+struct AverageJob<'j> {
+    window: &'j Window,
+    channels: usize,
+    count_include_pad: bool,
+    quantization: AverageI8,
+    band: &'j Band,
+    x: &'j [i8],
+    y: &'j mut [i8],
+}
+
+impl Job for AverageJob<'_> {
+    #[inline(always)]
+    fn on<I: Isa>(self) -> Option<()> {
+        let Self {
+            window,
+            channels,
+            count_include_pad,
+            quantization,
+            band,
+            x,
+            y,
+        } = self;
+        let mut pixels = y.chunks_exact_mut(channels.max(1));
+        for pixel in window.pixels(band)? {
+            let count = divisor(window, &pixel, count_include_pad);
+            let multiplier = quantization.input_scale / count / quantization.output_scale;
+            let mut start = 0;
+            for outputs in pixels.next()?.chunks_mut(BLOCK) {
+                let end = start + outputs.len();
+                let mut sums = [0i32; BLOCK];
+                for ky in pixel.rows.first..pixel.rows.end {
+                    for kx in pixel.columns.first..pixel.columns.end {
+                        let at = pixel.input_index(ky, kx) * channels;
+                        let x = x.get(at + start..at + end)?;
+                        if cfg!(niwaki_tiles)
+                            && let Some(x) = x.first_chunk::<BLOCK>()
+                        {
+                            // Of a length that is known, for vector units.
+                            for (sum, &x) in sums.iter_mut().zip(x) {
+                                *sum = sum.wrapping_add(i32::from(x));
+                            }
+                        } else {
+                            for (sum, &x) in sums.iter_mut().zip(x) {
+                                *sum = sum.wrapping_add(i32::from(x));
+                            }
+                        }
                     }
                 }
+                // The zero point of each tap, at once: sums that wrap are the same in any order.
+                let taps = (pixel.rows.count() * pixel.columns.count()).cast_signed();
+                let zero_points = quantization.input_zero_point.wrapping_mul(taps);
+                for (out, &sum) in outputs.iter_mut().zip(&sums) {
+                    let real = sum.wrapping_sub(zero_points);
+                    *out = quantization.stage.requantize(real, multiplier);
+                }
+                start = end;
             }
-            for (out, &sum) in outputs.iter_mut().zip(&sums) {
-                *out = quantization.stage.requantize(sum, multiplier);
-            }
-            start = end;
         }
         Some(())
-    })
+    }
 }
 
 /// Averages floats: the sum in the order kernel row, kernel column, then one division.

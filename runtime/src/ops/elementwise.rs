@@ -91,7 +91,7 @@ fn check_i8(check: &Check<'_>, p: &BinaryI8Params) -> Result<(), Rule> {
 fn run_i8(
     memory: &mut Memory<'_, '_>,
     p: &BinaryI8Params,
-    operate: impl Fn(f32, f32) -> f32,
+    operate: impl Fn(f32, f32) -> f32 + Copy,
 ) -> Result<(), Fault> {
     let stage = OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?;
     let [scale_a, scale_b] = p.input_scales;
@@ -111,11 +111,12 @@ fn run_i8(
 pub(super) fn run_f32(
     memory: &mut Memory<'_, '_>,
     p: &BinaryF32Params,
-    operate: impl Fn(f32, f32) -> f32,
+    operate: impl Fn(f32, f32) -> f32 + Copy,
 ) -> Result<(), Fault> {
     let [walk_a, walk_b] = &p.walks;
-    memory.by_pairs([walk_a, walk_b], |a: f32, b: f32| {
-        clamp_f32(operate(a, b), p.low, p.high)
+    let (low, high) = (p.low, p.high);
+    memory.by_pairs([walk_a, walk_b], move |a: f32, b: f32| {
+        clamp_f32(operate(a, b), low, high)
     })
 }
 

@@ -320,12 +320,35 @@ impl<'m, 'a> Memory<'m, 'a> {
         while !steps.is_done(done)
             && let Some(stretch) = self.stretch(steps, done)?
         {
+            #[cfg(niwaki_tiles)]
+            if stretch.is_copied {
+                done += stretch.band.rows.end - stretch.band.rows.start;
+                self.by_copied_rows(&stretch, &mut run)?;
+                continue;
+            }
             let (sources, y) = split_at_output(self.data, self.arena, &stretch.to)?;
             let x = sources.bytes(stretch.storage, stretch.from)?;
             run(&stretch.band, x, y).ok_or(Fault)?;
             done += stretch.band.rows.end - stretch.band.rows.start;
         }
         Ok(())
+    }
+
+    /// Rows whose output is written over their input: they are read from a copy.
+    #[cfg(niwaki_tiles)]
+    #[inline(never)]
+    fn by_copied_rows<A: AnyBitPattern, O: AnyBitPattern + NoUninit>(
+        &mut self,
+        stretch: &Stretch,
+        run: &mut impl FnMut(&Band, &[A], &mut [O]) -> Option<()>,
+    ) -> Result<(), Fault> {
+        let mut copied = crate::kernels::Copied::new();
+        let from = self.arena.get(stretch.from.clone()).ok_or(Fault)?;
+        let x = copied.copy(from).ok_or(Fault)?;
+        let y = self.arena.get_mut(stretch.to.clone()).ok_or(Fault)?;
+        let x = bytemuck::try_cast_slice(x).map_err(|_| Fault)?;
+        let y = bytemuck::try_cast_slice_mut(y).map_err(|_| Fault)?;
+        run(&stretch.band, x, y).ok_or(Fault)
     }
 
     /// What comes next when `done` rows are there; `None` when that is all. A function of its own, so
@@ -336,7 +359,21 @@ impl<'m, 'a> Memory<'m, 'a> {
         let Some(span) = self.next_span(steps, &input.tensor, &output.tensor, done)? else {
             return Ok(None);
         };
+        #[cfg(niwaki_tiles)]
+        let (span, is_copied) = {
+            let rows = span.band.rows.len();
+            let all = rows as u32 + done >= steps.count() || self.part.is_some();
+            let upwards = output.tensor.offset < input.tensor.offset;
+            let size = input.tensor.dtype.bytes();
+            let more = (!all).then(|| steps.copied(done, upwards, crate::kernels::COPIED / size));
+            match more.flatten() {
+                Some(more) if more.band.rows.len() > rows => (more, true),
+                _ => (span, false),
+            }
+        };
         Ok(Some(Stretch {
+            #[cfg(niwaki_tiles)]
+            is_copied,
             band: span.band,
             storage: input.tensor.storage,
             from: input.bytes(&span.input)?,
@@ -463,7 +500,7 @@ impl<'m, 'a> Memory<'m, 'a> {
     pub(crate) fn by_pairs<T: AnyBitPattern + NoUninit>(
         &mut self,
         walks: [&Strides; 2],
-        f: impl Fn(T, T) -> T,
+        f: impl Fn(T, T) -> T + Copy,
     ) -> Result<(), Fault> {
         if self.part.is_some() {
             return self.pairs_of_part(f);
@@ -476,6 +513,10 @@ impl<'m, 'a> Memory<'m, 'a> {
         let [a, b] = operands
             .inputs
             .map(|(storage, range)| sources.bytes(storage, range));
+        #[cfg(niwaki_tiles)]
+        if walks.iter().all(|walk| walk.is_in_order()) {
+            return crate::kernels::pairs(f, a?, b?, y).ok_or(Fault);
+        }
         crate::kernels::broadcast(walks, a?, b?, y, f).ok_or(Fault)
     }
 
@@ -485,7 +526,7 @@ impl<'m, 'a> Memory<'m, 'a> {
         &mut self,
         walks: [&Strides; 2],
         operands: &Operands,
-        f: impl Fn(T, T) -> T,
+        f: impl Fn(T, T) -> T + Copy,
     ) -> Result<(), Fault> {
         let cells = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
         let [a, b] = operands.inputs.each_ref().map(|(storage, range)| {
@@ -508,6 +549,15 @@ impl<'m, 'a> Memory<'m, 'a> {
                 }
                 let [a, b] = &held;
                 let y = y.get(start * size_of::<T>()..).ok_or(Fault)?;
+                #[cfg(niwaki_tiles)]
+                {
+                    let mut values = [T::zeroed(); BLOCK];
+                    crate::kernels::pairs(f, a, b, &mut values).ok_or(Fault)?;
+                    let values: &[u8] = bytemuck::cast_slice(&values);
+                    let y = y.iter().take(count * size_of::<T>());
+                    y.zip(values).for_each(|(cell, &byte)| cell.set(byte));
+                }
+                #[cfg(not(niwaki_tiles))]
                 for (y, (&a, &b)) in y
                     .chunks_exact(size_of::<T>())
                     .zip(a.iter().zip(b))
@@ -543,7 +593,7 @@ impl<'m, 'a> Memory<'m, 'a> {
     #[inline(never)]
     fn pairs_of_part<T: AnyBitPattern + NoUninit>(
         &mut self,
-        f: impl Fn(T, T) -> T,
+        f: impl Fn(T, T) -> T + Copy,
     ) -> Result<(), Fault> {
         let places = [self.input_place(0)?, self.input_place(1)?];
         let output = self.output_place()?;
@@ -552,9 +602,13 @@ impl<'m, 'a> Memory<'m, 'a> {
         let [a, b] = &places;
         let a = sources.elements::<T>(a, &elements)?;
         let b = sources.elements::<T>(b, &elements)?;
+        #[cfg(niwaki_tiles)]
+        return crate::kernels::pairs(f, a, b, y).ok_or(Fault);
+        #[cfg(not(niwaki_tiles))]
         for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
             *y = f(a, b);
         }
+        #[cfg(not(niwaki_tiles))]
         Ok(())
     }
 
@@ -662,6 +716,9 @@ struct Operands {
 
 /// What one call of a kernel has: its rows, the bytes that it reads, and those that it writes.
 struct Stretch {
+    /// Whether the input has to be read from a copy.
+    #[cfg(niwaki_tiles)]
+    is_copied: bool,
     band: Band,
     storage: Storage,
     from: Range<usize>,
@@ -741,7 +798,7 @@ enum Operand<'s> {
 }
 
 /// Elements that are read before any of them is written.
-const BLOCK: usize = 16;
+const BLOCK: usize = if cfg!(niwaki_tiles) { 256 } else { 16 };
 
 impl Operand<'_> {
     /// The elements from `first` on, as many as there is room for.

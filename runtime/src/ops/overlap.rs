@@ -216,6 +216,29 @@ impl Steps {
         (start < end).then(|| self.span_of(start..end))
     }
 
+    /// The rows that come next when they are read from a copy of their input, of at most `most`
+    /// elements. `None` when not even one can.
+    ///
+    /// Where one row can be computed after the other, so can some at once from a copy: what they
+    /// write is not needed by those that come later.
+    #[cfg(niwaki_tiles)]
+    pub(crate) fn copied(&self, done: u32, is_upwards: bool, most: usize) -> Option<Span> {
+        let left = self.count().checked_sub(done)?;
+        let mut rows = left;
+        while rows > 0 {
+            let span = if is_upwards {
+                self.span_of(done..done + rows)
+            } else {
+                self.span_of(left - rows..left)
+            };
+            if span.input.len() <= most {
+                return Some(span);
+            }
+            rows /= 2;
+        }
+        None
+    }
+
     fn span_of(&self, steps: Range<u32>) -> Span {
         let first = self.needed(steps.start).start;
         let last = self.needed(steps.end.saturating_sub(1)).end;

@@ -9,10 +9,12 @@ mod arm_dsp;
 #[cfg(feature = "kernel-check")]
 pub(crate) mod check;
 mod scalar;
-#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+#[cfg(niwaki_tiles)]
+pub(crate) mod tiles;
+#[cfg(all(niwaki_tiles, target_arch = "wasm32"))]
 mod wasm_simd;
-#[cfg(target_arch = "x86_64")]
-mod x86;
+#[cfg(all(niwaki_tiles, target_arch = "x86_64"))]
+pub(crate) mod x86;
 
 use core::ops::Range;
 
@@ -24,10 +26,20 @@ use crate::numerics::OutputStage;
 ///
 /// 72 of them are 72 elements of two pixels in 16 bits: a half, a fourth or an eighth of the windows
 /// of 3x3 over 16, 32 or 64 channels.
-const WORDS: usize = if cfg!(target_os = "none") { 72 } else { 4096 };
+///
+/// Where there are tiles (`blocks.rs`), hardly anything comes here.
+const WORDS: usize = if cfg!(any(target_os = "none", niwaki_tiles)) {
+    72
+} else {
+    4096
+};
 
 /// Sums that are held at once.
-pub(crate) const SUMS: usize = if cfg!(target_os = "none") { 64 } else { 512 };
+pub(crate) const SUMS: usize = if cfg!(any(target_os = "none", niwaki_tiles)) {
+    64
+} else {
+    512
+};
 
 /// What kernels write before they read it. Made once for all bands of an operator's run, as it takes
 /// time to fill it.
@@ -91,52 +103,6 @@ impl Windows {
     }
 }
 
-/// For instruction sets that sum [`CHANNELS`] channels of `P` int8 windows together.
-#[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
-impl Windows {
-    /// [`Isa::products`] by way of `dots`, which adds to `sums[p][c]` the products of window `p` and
-    /// channel `c`, all of one length.
-    #[inline(always)]
-    fn products<const P: usize>(
-        &self,
-        filters: &Filters<'_>,
-        channels: Range<usize>,
-        piece: Range<usize>,
-        sums: &mut [i32; SUMS],
-        mut dots: impl FnMut([&[i8]; P], [&[i8]; CHANNELS], &mut [[i32; CHANNELS]; P]),
-    ) -> Option<()> {
-        let mut x = [[].as_slice(); P];
-        for (x, window) in x.iter_mut().zip(self.bytes(P)) {
-            *x = window.get(..piece.len())?;
-        }
-        let pitch = SUMS / P.max(1);
-        let last = channels.end.checked_sub(1)?;
-        for first in channels.clone().step_by(CHANNELS) {
-            let mut w = [[].as_slice(); CHANNELS];
-            for (w, channel) in w.iter_mut().zip(first..) {
-                // Where there are no more, the last one again.
-                let start = channel.min(last) * filters.len;
-                *w = filters
-                    .weights
-                    .get(start + piece.start..start + piece.end)?;
-            }
-            let mut tile = [[0; CHANNELS]; P];
-            dots(x, w, &mut tile);
-            let at = first - channels.start;
-            for (sums, tile) in sums.chunks_exact_mut(pitch).zip(&tile) {
-                for (sum, &more) in sums.get_mut(at..channels.len())?.iter_mut().zip(tile) {
-                    *sum = sum.wrapping_add(more);
-                }
-            }
-        }
-        Some(())
-    }
-}
-
-/// Output channels that they sum together.
-#[cfg(any(target_arch = "x86_64", target_arch = "wasm32"))]
-const CHANNELS: usize = 4;
-
 /// The taps of a depthwise window: `rows` x `columns` vectors of channels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taps2d {
@@ -149,7 +115,7 @@ pub(crate) struct Taps2d {
 }
 
 /// For kernels that work with pointers.
-#[cfg(any(niwaki_arm_dsp, target_arch = "x86_64"))]
+#[cfg(niwaki_arm_dsp)]
 impl Taps2d {
     /// Elements from the first of the first tap to the end of the last, for so many channels.
     #[inline(always)]
@@ -247,14 +213,18 @@ pub(crate) trait Job {
 pub(crate) fn run(job: impl Job) -> Option<()> {
     #[cfg(niwaki_arm_dsp)]
     return job.on::<arm_dsp::ArmDsp>();
-    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-    return job.on::<wasm_simd::WasmSimd>();
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(niwaki_tiles, target_arch = "x86_64"))]
     return x86::run(job);
-    #[cfg(not(any(
-        niwaki_arm_dsp,
-        target_arch = "x86_64",
-        all(target_arch = "wasm32", target_feature = "simd128")
-    )))]
+    #[cfg(not(any(niwaki_arm_dsp, all(niwaki_tiles, target_arch = "x86_64"))))]
     job.on::<scalar::Scalar>()
+}
+
+/// Does the work on the best instruction set with tiles that this machine has.
+#[cfg(niwaki_tiles)]
+#[inline(always)]
+pub(crate) fn run_tiles(work: impl tiles::Work) -> Option<()> {
+    #[cfg(target_arch = "x86_64")]
+    return x86::Set::best()?.run(work);
+    #[cfg(target_arch = "wasm32")]
+    wasm_simd::run(work)
 }

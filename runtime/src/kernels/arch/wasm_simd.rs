@@ -1,120 +1,165 @@
-//! WebAssembly with SIMD128.
+//! WebAssembly with SIMD128: words of two int16.
 
 #![allow(unsafe_code)]
 
 use core::arch::wasm32::{
-    i16x8_load_extend_i8x8, i16x8_mul, i32x4_add, i32x4_dot_i16x8, i32x4_extend_high_i16x8,
-    i32x4_extend_low_i16x8, i32x4_extract_lane, i32x4_splat, v128, v128_load, v128_store,
+    f32x4_convert_i32x4, f32x4_mul, f32x4_pmax, f32x4_pmin, f32x4_splat, i8x16_narrow_i16x8,
+    i16x8_extend_low_i8x16, i16x8_load_extend_i8x8, i16x8_narrow_i32x4, i32x4_add, i32x4_dot_i16x8,
+    i32x4_extend_low_i16x8, i32x4_extract_lane, i32x4_shl, i32x4_shuffle, i32x4_splat,
+    i64x2_shuffle, u32x4_shr, v128, v128_load, v128_load32_splat, v128_load32_zero, v128_or,
+    v128_store, v128_store32_lane,
 };
 
-use super::scalar::Scalar;
-use core::ops::Range;
-
-use super::{CHANNELS, Filters, Isa, SUMS, Taps2d, Windows};
+use super::tiles::{Lanes, Work, rows_by_four};
+use crate::numerics::{OutputStage, ROUNDER};
 
 /// Vectors of 128 bits.
-pub(crate) struct WasmSimd;
+struct WasmSimd;
 
-/// Elements in a step.
-const LANES: usize = 8;
-
-/// Eight int8 as int16.
+/// Does the work.
 #[inline(always)]
-fn load(from: &[i8; LANES]) -> v128 {
-    // SAFETY: the reference is to eight bytes, and any address will do.
-    unsafe { i16x8_load_extend_i8x8(from.as_ptr()) }
+pub(super) fn run(work: impl Work) -> Option<()> {
+    work.on::<WasmSimd>()
 }
 
-#[inline(always)]
-fn total(v: v128) -> i32 {
-    i32x4_extract_lane::<0>(v)
-        .wrapping_add(i32x4_extract_lane::<1>(v))
-        .wrapping_add(i32x4_extract_lane::<2>(v))
-        .wrapping_add(i32x4_extract_lane::<3>(v))
-}
-
-/// Of slices of one length.
-#[inline(always)]
-fn dots<const P: usize>(x: [&[i8]; P], w: [&[i8]; CHANNELS], sums: &mut [[i32; CHANNELS]; P]) {
-    let xs = x.map(<[i8]>::as_chunks::<LANES>);
-    let ws = w.map(<[i8]>::as_chunks::<LANES>);
-    let mut vectors = [[i32x4_splat(0); CHANNELS]; P];
-    let steps = ws.first().map_or(0, |(w, _)| w.len());
-    for step in 0..steps {
-        let at = |(eights, _): (&[[i8; LANES]], _)| eights.get(step).map_or(i32x4_splat(0), load);
-        let w = ws.map(at);
-        for (&x, vectors) in xs.iter().zip(&mut vectors) {
-            let x = at(x);
-            for (&w, vector) in w.iter().zip(vectors) {
-                *vector = i32x4_add(*vector, i32x4_dot_i16x8(x, w));
-            }
-        }
-    }
-    for ((vectors, sums), (_, x)) in vectors.iter().zip(sums).zip(xs) {
-        for ((&vector, sum), (_, w)) in vectors.iter().zip(sums).zip(ws) {
-            let rest = x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w));
-            *sum = rest.fold(sum.wrapping_add(total(vector)), i32::wrapping_add);
-        }
-    }
-}
-
-impl Isa for WasmSimd {
-    const PIXELS: usize = 2;
-    const ELEMENT: usize = 1;
+impl Lanes for WasmSimd {
+    type V = v128;
+    const LANES: usize = 4;
+    const TAPS: usize = 2;
+    const STEP: usize = 8;
+    const WIDE: bool = false;
+    const EXCESS: i32 = 0;
+    const DIRECT_EXCESS: i32 = 0;
 
     #[inline(always)]
-    fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()> {
-        windows.place(at, runs)
+    unsafe fn all(value: u32) -> v128 {
+        i32x4_splat(value.cast_signed())
     }
 
     #[inline(always)]
-    fn products(
-        windows: &Windows,
-        pixels: usize,
-        filters: &Filters<'_>,
-        channels: Range<usize>,
-        piece: Range<usize>,
-        sums: &mut [i32; SUMS],
-    ) -> Option<()> {
-        match pixels {
-            1 => windows.products::<1>(filters, channels, piece, sums, dots),
-            2 => windows.products::<2>(filters, channels, piece, sums, dots),
-            _ => None,
+    unsafe fn load(from: *const u32) -> v128 {
+        // SAFETY: four words are there, and any address will do.
+        unsafe { v128_load(from.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(from: *const u32) -> v128 {
+        // SAFETY: a word is there, and any address will do.
+        unsafe { v128_load32_splat(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(value: v128, to: *mut u32) {
+        // SAFETY: there is room for four words.
+        unsafe { v128_store(to.cast(), value) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot(sums: v128, x: v128, w: v128) -> v128 {
+        i32x4_add(sums, i32x4_dot_i16x8(x, w))
+    }
+
+    #[inline(always)]
+    unsafe fn bytes(from: *const i8) -> v128 {
+        // SAFETY: four bytes are there, and any address will do.
+        let bytes = unsafe { v128_load32_zero(from.cast()) };
+        i32x4_extend_low_i16x8(i16x8_extend_low_i8x16(bytes))
+    }
+
+    #[inline(always)]
+    unsafe fn push(words: v128, bytes: v128) -> v128 {
+        v128_or(u32x4_shr(words, 16), i32x4_shl(bytes, 16))
+    }
+
+    #[inline(always)]
+    unsafe fn flip(words: v128) -> v128 {
+        words
+    }
+
+    #[inline(always)]
+    unsafe fn correct(sums: v128, _: v128) -> v128 {
+        sums
+    }
+
+    #[inline(always)]
+    unsafe fn requantize(sums: v128, multipliers: v128, stage: &OutputStage, to: *mut i8) {
+        let [low, high] = stage.bounds().map(|bound| f32x4_splat(bound));
+        let real = f32x4_mul(f32x4_convert_i32x4(sums), multipliers);
+        let real = f32x4_pmin(f32x4_pmax(low, real), high);
+        // As `round_half_even` does.
+        let rounded = core::arch::wasm32::f32x4_add(real, f32x4_splat(ROUNDER));
+        let zero_point = stage
+            .zero_point()
+            .wrapping_sub(ROUNDER.to_bits().cast_signed());
+        let whole = i32x4_add(rounded, i32x4_splat(zero_point));
+        let words = i16x8_narrow_i32x4(whole, whole);
+        let bytes = i8x16_narrow_i16x8(words, words);
+        // SAFETY: there is room for four bytes, and any address will do.
+        unsafe { v128_store32_lane::<0>(bytes, to.cast()) };
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(rows: [*const i8; 4], to: *mut u32, pitch: usize) {
+        // SAFETY: eight bytes are there in each row.
+        let [a, b, c, d] = rows.map(|row| unsafe { i16x8_load_extend_i8x8(row) });
+        let low = [
+            i32x4_shuffle::<0, 4, 1, 5>(a, b),
+            i32x4_shuffle::<0, 4, 1, 5>(c, d),
+        ];
+        let high = [
+            i32x4_shuffle::<2, 6, 3, 7>(a, b),
+            i32x4_shuffle::<2, 6, 3, 7>(c, d),
+        ];
+        let words = [
+            i64x2_shuffle::<0, 2>(low[0], low[1]),
+            i64x2_shuffle::<1, 3>(low[0], low[1]),
+            i64x2_shuffle::<0, 2>(high[0], high[1]),
+            i64x2_shuffle::<1, 3>(high[0], high[1]),
+        ];
+        for (word, lanes) in words.into_iter().enumerate() {
+            // SAFETY: there is room for the lanes of four words.
+            unsafe { v128_store(to.wrapping_add(word * pitch).cast(), lanes) };
         }
     }
 
     #[inline(always)]
-    fn depthwise(taps: &Taps2d, x: &[i8], w: &[i8], sums: &mut [i32]) -> Option<()> {
-        let mut start = 0;
-        let mut eights = sums.chunks_exact_mut(LANES);
-        for sums in &mut eights {
-            let (low, high) = sums.split_at_mut(LANES / 2);
-            let [low, high]: [&mut [i32; 4]; 2] = [low.first_chunk_mut()?, high.first_chunk_mut()?];
-            // SAFETY: the reference is to four i32.
-            let mut a = unsafe { v128_load(low.as_ptr().cast()) };
-            // SAFETY: the reference is to four i32.
-            let mut b = unsafe { v128_load(high.as_ptr().cast()) };
-            for row in 0..taps.rows {
-                for column in 0..taps.columns {
-                    let at = |[down, along]: [usize; 2]| row * down + column * along + start;
-                    let x = load(x.get(at(taps.x_stride)..)?.first_chunk()?);
-                    let w = load(w.get(at(taps.w_stride)..)?.first_chunk()?);
-                    // A product of two int8 fits in 16 bits.
-                    let product = i16x8_mul(x, w);
-                    a = i32x4_add(a, i32x4_extend_low_i16x8(product));
-                    b = i32x4_add(b, i32x4_extend_high_i16x8(product));
-                }
-            }
-            // SAFETY: the reference is to four i32.
-            unsafe { v128_store(low.as_mut_ptr().cast(), a) };
-            // SAFETY: the reference is to four i32.
-            unsafe { v128_store(high.as_mut_ptr().cast(), b) };
-            start += LANES;
+    unsafe fn direct(sums: v128, x: *const i8, w: *const i8) -> v128 {
+        // SAFETY: eight bytes are there, and any address will do.
+        let [x, w] = [x, w].map(|from| unsafe { i16x8_load_extend_i8x8(from) });
+        i32x4_add(sums, i32x4_dot_i16x8(x, w))
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: v128, b: v128) -> v128 {
+        i32x4_add(a, b)
+    }
+
+    #[inline(always)]
+    unsafe fn rows(x: *const i8, w: *const i8, len: usize, rows: usize) -> v128 {
+        // SAFETY: the caller's.
+        unsafe { rows_by_four::<Self>(x, w, len, rows) }
+    }
+
+    #[inline(always)]
+    unsafe fn totals(sums: [v128; 4]) -> [i32; 4] {
+        sums.map(|v| {
+            i32x4_extract_lane::<0>(v)
+                .wrapping_add(i32x4_extract_lane::<1>(v))
+                .wrapping_add(i32x4_extract_lane::<2>(v))
+                .wrapping_add(i32x4_extract_lane::<3>(v))
+        })
+    }
+
+    #[inline(always)]
+    fn element(x: i8) -> u32 {
+        i32::from(x).cast_unsigned() & 0xffff
+    }
+
+    #[inline(always)]
+    fn convert(from: &[i8], to: &mut [u8]) {
+        let (to, _) = to.as_chunks_mut::<2>();
+        for (to, &from) in to.iter_mut().zip(from) {
+            *to = i16::from(from).to_le_bytes();
         }
-        let rest = eights.into_remainder();
-        if rest.is_empty() {
-            return Some(());
-        }
-        Scalar::depthwise(taps, x.get(start..)?, w.get(start..)?, rest)
     }
 }
