@@ -3,7 +3,9 @@
 use super::arch::{self, Isa, Job};
 
 /// `y[i] = f(a[i], b[i])`, compiled for the instruction set that there is.
-#[inline(always)]
+///
+/// Not inlined: three places call it for each function.
+#[inline(never)]
 pub(crate) fn pairs<T: Copy>(f: impl Fn(T, T) -> T, a: &[T], b: &[T], y: &mut [T]) -> Option<()> {
     if a.len() != y.len() || b.len() != y.len() {
         return None;

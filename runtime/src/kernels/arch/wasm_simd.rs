@@ -99,6 +99,18 @@ impl Lanes for WasmSimd {
     }
 
     #[inline(always)]
+    unsafe fn requantize_some(
+        sums: v128,
+        multipliers: v128,
+        stage: &OutputStage,
+        to: *mut i8,
+        count: usize,
+    ) {
+        // SAFETY: the caller's.
+        unsafe { requantize_some(sums, multipliers, stage, to, count) }
+    }
+
+    #[inline(always)]
     unsafe fn transpose(rows: [*const i8; 4], to: *mut u32, pitch: usize) {
         // SAFETY: eight bytes are there in each row.
         let [a, b, c, d] = rows.map(|row| unsafe { i16x8_load_extend_i8x8(row) });
@@ -161,5 +173,27 @@ impl Lanes for WasmSimd {
         for (to, &from) in to.iter_mut().zip(from) {
             *to = i16::from(from).to_le_bytes();
         }
+    }
+}
+
+/// A function of its own, as a tile asks for it many times, and every byte of code is downloaded.
+///
+/// # Safety
+///
+/// There has to be room for `count` int8.
+#[inline(never)]
+unsafe fn requantize_some(
+    sums: v128,
+    multipliers: v128,
+    stage: &OutputStage,
+    to: *mut i8,
+    count: usize,
+) {
+    let mut all = [0i8; 4];
+    // SAFETY: there is room for four bytes.
+    unsafe { WasmSimd::requantize(sums, multipliers, stage, all.as_mut_ptr()) };
+    for (lane, &y) in all.iter().take(count).enumerate() {
+        // SAFETY: the caller's.
+        unsafe { to.wrapping_add(lane).write(y) };
     }
 }
