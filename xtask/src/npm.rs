@@ -24,13 +24,14 @@ const BINARIES: [(&str, &str); 2] = [
 /// With `opt-level = "s"` int8 kernels take four times as long, and none of that is in what
 /// follows: at the usual level, loops whose length is not known are neither unrolled nor turned
 /// into vectors, which helps none of the int8 convolutions, and only small functions are inlined.
-/// The stack of a run is some hundred bytes, that of a load some thousands.
+/// The stack holds the weights and the input that tiles are computed of (`kernels/blocks.rs`): up to 160
+/// KB, and 48 KB of rows that are read from a copy.
 const SMALL: [&str; 5] = [
     "-Cno-vectorize-loops",
     "-Cllvm-args=-inline-threshold=25",
     "-Cllvm-args=-unroll-runtime=false",
     "-Cllvm-args=-unroll-allow-partial=false",
-    "-Clink-arg=-zstack-size=65536",
+    "-Clink-arg=-zstack-size=327680",
 ];
 
 /// Where the package is built.

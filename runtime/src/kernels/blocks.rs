@@ -14,14 +14,19 @@ use super::{Band, ConvI8, DepthwiseI8, FullyConnectedI8, Window, arch};
 /// an operator needs, because the first use of a page of the stack takes time.
 const SMALL: usize = 8 << 10;
 const MEDIUM: usize = 40 << 10;
-const LARGE: usize = 96 << 10;
+/// The stack of the wasm package is made for this (`xtask/src/npm.rs`).
+const LARGE: usize = if cfg!(target_arch = "wasm32") {
+    MEDIUM
+} else {
+    96 << 10
+};
 
 /// Words of input that are brought together at once, where there are enough rows: they should stay
 /// in the first cache.
 const INPUT: usize = 4 << 10;
 
 /// Words of input at most.
-const MOST_INPUT: usize = 24 << 10;
+const MOST_INPUT: usize = LARGE / 4;
 
 /// Fewer rows of a product are not worth to bring the weights together.
 const ROWS: usize = 4;
