@@ -27,7 +27,7 @@ mod softmax;
 mod strided;
 mod window;
 
-pub(crate) use arch::Workspace;
+pub(crate) use arch::{Weight, Wide, Workspace};
 pub(crate) use conv::{ConvF32, ConvI8, CopyChecked};
 pub(crate) use conv_transpose::ConvTransposeF32;
 pub(crate) use depthwise::{DepthwiseF32, DepthwiseI8};

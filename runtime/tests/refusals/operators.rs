@@ -108,6 +108,15 @@ kinds! {
     54 FullyConnectedBorderI8(I8[2 * 3 * 10]) -> I8[2 * 3 * 6],
         Size(2), Size(3), Size(10), Size(6), Classes, Classes, ZeroPoint, Int8Range,
         Blob(1, 60), Blob(4, 6), Multipliers(6), Blob(1, 2), Blob(1, 3);
+    55 ConvI8Wide(I8[PIXELS_IN * 6]) -> I8[PIXELS_OUT * 8],
+        Window, Size(2), Size(3), Size(4), ZeroPoint, ZeroPoint, Int8Range,
+        Blob(4, 2 * 2 * (TAPS * 3).div_ceil(4) * 4), Blob(4, 8), Multipliers(8);
+    56 FullyConnectedI8Wide(I8[2 * 10]) -> I8[2 * 6],
+        Size(2), Size(10), Size(6), ZeroPoint, Int8Range,
+        Blob(4, 3 * 3 * 4), Blob(4, 6), Multipliers(6);
+    57 FullyConnectedBorderI8Wide(I8[2 * 3 * 10]) -> I8[2 * 3 * 6],
+        Size(2), Size(3), Size(10), Size(6), Classes, Classes, ZeroPoint, Int8Range,
+        Blob(4, 3 * 3 * 4), Blob(4, 6), Multipliers(6), Blob(1, 2), Blob(1, 3);
     86 QuantizeAxis(F32[2 * 3 * 5]) -> I16[2 * 3 * 5],
         Size(2), Size(3), Size(5), Multipliers(3), Zeros(3);
     87 DequantizeAxis(I16[2 * 3 * 5]) -> F32[2 * 3 * 5],

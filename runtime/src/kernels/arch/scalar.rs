@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::{Filters, Isa, SUMS, Taps2d, Windows};
+use super::{Filters, Isa, Multiplies, SUMS, Taps2d, Wide, Windows};
 
 /// Plain loops.
 pub(crate) struct Scalar;
@@ -50,6 +50,41 @@ impl Isa for Scalar {
                 let w = w.get(at(taps.w_stride)..)?.get(..sums.len())?;
                 for ((sum, &x), &w) in sums.iter_mut().zip(x).zip(w) {
                     *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+impl Multiplies<Wide> for Scalar {
+    #[inline(always)]
+    fn products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_, Wide>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
+    ) -> Option<()> {
+        if piece.start % 4 != 0 {
+            return None;
+        }
+        let row = filters.len.div_ceil(4);
+        let sums = sums.chunks_exact_mut(SUMS.checked_div(pixels)?);
+        for (x, sums) in windows.bytes(pixels).zip(sums) {
+            let x = x.get(..piece.len())?;
+            for (channel, sum) in channels.clone().zip(sums) {
+                let start = channel / 2 * row + piece.start / 4;
+                let steps = filters.weights.get(start..start + x.len().div_ceil(4))?;
+                for (x, step) in x.chunks(4).zip(steps) {
+                    let [a, c, b, d, second @ ..] = bytemuck::cast::<_, [i16; 8]>(*step);
+                    let first = [a, b, c, d];
+                    let [a, c, b, d] = second;
+                    let w = if channel % 2 == 0 { first } else { [a, b, c, d] };
+                    *sum = x.iter().zip(w).fold(*sum, |sum, (&x, w)| {
+                        sum.wrapping_add(i32::from(x) * i32::from(w))
+                    });
                 }
             }
         }
