@@ -87,7 +87,8 @@ impl<W: Weight> Job<W> for ConvJob<'_, W> {
         let mut pixels = [Pixel::default(); MAX_PIXELS];
         for y in y.chunks_mut((I::PIXELS * out_c).max(1)) {
             let mut count = 0;
-            for (to, pixel) in pixels.iter_mut().take(I::PIXELS).zip(&mut left) {
+            for to in pixels.iter_mut().take(I::PIXELS) {
+                let Some(pixel) = left.next() else { break };
                 *to = pixel;
                 count += 1;
             }
