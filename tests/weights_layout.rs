@@ -29,7 +29,13 @@ fn digits(weights_layout: WeightsLayout, ram: Option<usize>) -> (Artifact, Sampl
 /// Names of the operators, and bytes of their weights.
 fn operators(artifact: &Artifact) -> (Vec<&'static str>, u64) {
     let model = artifact.model().unwrap();
-    let name = |code: u16| niwaki::ops::TABLE.iter().find(|row| row.0 == code).unwrap().1;
+    let name = |code: u16| {
+        niwaki::ops::TABLE
+            .iter()
+            .find(|row| row.0 == code)
+            .unwrap()
+            .1
+    };
     let names = model.operators().map(|o| name(o.header.code)).collect();
     let bytes = model.operators().map(|o| model.weight_bytes(o)).sum();
     (names, bytes)

@@ -47,7 +47,14 @@ impl<W> Filters<'_, W> {
                 if start == 0 || held < self.len {
                     place(windows, piece.clone())?;
                 }
-                <I as Multiplies<W>>::products(windows, pixels, self, channels.clone(), piece, sums)?;
+                <I as Multiplies<W>>::products(
+                    windows,
+                    pixels,
+                    self,
+                    channels.clone(),
+                    piece,
+                    sums,
+                )?;
             }
             let multipliers = self.multipliers.get(channels.clone())?;
             for (pixel, sums) in sums.chunks_exact(block).enumerate() {

@@ -115,7 +115,11 @@ fn check_i8<W: Weight>(check: &Check<'_>, p: &ConvI8Params) -> Result<(), Rule> 
     check.expect_input(0, DataType::I8, sizes.input)?;
     check.expect_output(DataType::I8, sizes.output)?;
     let [rows, row] = weights_i8::<W>(p);
-    check.constants(p.weights.of::<W>(), volume(&[p.groups, rows, row])?)?;
+    let weights = check.constants(p.weights.of::<W>(), volume(&[p.groups, rows, row])?)?;
+    let len = p.window.kernel_h * p.window.kernel_w * p.group_in;
+    if !W::are_filled_up(weights, len) {
+        return Err(Rule::Data);
+    }
     check.constants(p.bias, sizes.channels)?;
     check.multipliers(p.multipliers, sizes.channels)?;
     check.zero_point(p.input_zero_point)?;

@@ -69,7 +69,10 @@ macro_rules! int8 {
                 check.expect_output(DataType::I8, volume(&[p.rows, p.outputs])?)?;
                 volume(&[p.depth, p.outputs])?;
                 let weights = volume(&<$weight>::shape(p.outputs, p.depth))?;
-                check.constants(p.weights.of::<$weight>(), weights)?;
+                let weights = check.constants(p.weights.of::<$weight>(), weights)?;
+                if !<$weight>::are_filled_up(weights, p.depth) {
+                    return Err(Rule::Data);
+                }
                 check.constants(p.bias, u64::from(p.outputs))?;
                 check.multipliers(p.multipliers, u64::from(p.outputs))?;
                 OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Rule::Parameter)?;

@@ -65,7 +65,10 @@ macro_rules! int8 {
                 check.expect_output(DataType::I8, volume(&[pixels[0], pixels[1], p.outputs])?)?;
                 volume(&[p.depth, p.outputs])?;
                 let weights = volume(&<$weight>::shape(p.outputs, p.depth))?;
-                check.constants(p.weights.of::<$weight>(), weights)?;
+                let weights = check.constants(p.weights.of::<$weight>(), weights)?;
+                if !<$weight>::are_filled_up(weights, p.depth) {
+                    return Err(Rule::Data);
+                }
                 let biases = volume(&[p.line_classes, p.column_classes, p.outputs])?;
                 check.constants(p.bias, biases)?;
                 check.multipliers(p.multipliers, u64::from(p.outputs))?;
@@ -87,7 +90,10 @@ macro_rules! int8 {
                 Some(steps(p))
             }
 
-            fn run(memory: &mut Memory<'_, '_>, p: &FullyConnectedBorderI8Params) -> Result<(), Fault> {
+            fn run(
+                memory: &mut Memory<'_, '_>,
+                p: &FullyConnectedBorderI8Params,
+            ) -> Result<(), Fault> {
                 let biases = p.line_classes * p.column_classes * p.outputs;
                 let [rows, row] = <$weight>::shape(p.outputs, p.depth);
                 let kernel = kernels::FullyConnectedBorderI8 {

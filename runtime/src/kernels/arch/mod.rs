@@ -266,6 +266,11 @@ pub(crate) trait Weight: bytemuck::AnyBitPattern {
     /// The rows of so many channels with `len` weights each, as rows and elements of one.
     fn shape(channels: u32, len: u32) -> [u32; 2];
 
+    /// Whether what fills up the rows of `len` weights is zero, so that it may be multiplied.
+    fn are_filled_up(_rows: &[Self], _len: u32) -> bool {
+        true
+    }
+
     /// Does a job on the best instruction set for such weights that this machine has.
     fn run(job: impl Job<Self>) -> Option<()>;
 }
@@ -285,13 +290,30 @@ impl Weight for i8 {
 /// Four weights of each of two channels in 16 bits, in the order that SMLAD takes beside
 /// [`arm_dsp`]'s windows: elements 0, 2, 1, 3 of the first channel, then of the second.
 ///
-/// Rows and channels end with zeros. Words, so that they are aligned for LDM.
+/// Rows and channels are filled up with zeros. Words, so that they are aligned for LDM.
 pub(crate) type Wide = [u32; 4];
 
 impl Weight for Wide {
     #[inline(always)]
     fn shape(channels: u32, len: u32) -> [u32; 2] {
         [channels.div_ceil(2), len.div_ceil(4)]
+    }
+
+    #[inline(always)]
+    fn are_filled_up(rows: &[Self], len: u32) -> bool {
+        const HIGH: u32 = 0xffff_0000;
+        // What is no weight in the first word of a channel, elements 0 and 2, and in the second.
+        let fill = match len % 4 {
+            0 => [0; 2],
+            1 => [HIGH, !0],
+            2 => [HIGH; 2],
+            _ => [0, HIGH],
+        };
+        let mut rows = rows.chunks_exact((len.div_ceil(4) as usize).max(1));
+        rows.all(|row| {
+            let [a, b, c, d] = row.last().copied().unwrap_or_default();
+            ((a | c) & fill[0]) | ((b | d) & fill[1]) == 0
+        })
     }
 
     /// They are made for one instruction set; all others take them as they come.

@@ -81,7 +81,11 @@ impl Multiplies<Wide> for Scalar {
                     let [a, c, b, d, second @ ..] = bytemuck::cast::<_, [i16; 8]>(*step);
                     let first = [a, b, c, d];
                     let [a, c, b, d] = second;
-                    let w = if channel % 2 == 0 { first } else { [a, b, c, d] };
+                    let w = if channel % 2 == 0 {
+                        first
+                    } else {
+                        [a, b, c, d]
+                    };
                     *sum = x.iter().zip(w).fold(*sum, |sum, (&x, w)| {
                         sum.wrapping_add(i32::from(x) * i32::from(w))
                     });

@@ -15,9 +15,7 @@ mod tests;
 
 use anyhow::{Result, bail};
 use niwaki::artifact::{Operators, Record as _, Tensors};
-use niwaki::ops::{
-    Check, FullyConnectedI8, FullyConnectedI8Wide, Overlap, Registered as _, Steps,
-};
+use niwaki::ops::{Check, FullyConnectedI8, FullyConnectedI8Wide, Overlap, Registered as _, Steps};
 use niwaki::{All, OperatorSet as _};
 use serde::Serialize;
 
