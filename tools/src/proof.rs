@@ -319,7 +319,7 @@ fn access(operator: &RawOperator<'_>) -> Result<Access> {
         };
     }
     Ok(match code {
-        ops::ConvI8::CODE => {
+        ops::ConvI8::CODE | ops::ConvI8Wide::CODE => {
             let p = parameters!(ConvI8Params);
             window(p.window, p.groups, [p.group_in, p.group_out])
         }
@@ -347,7 +347,7 @@ fn access(operator: &RawOperator<'_>) -> Result<Access> {
             let p = parameters!(AveragePoolF32Params);
             window(p.window, p.channels, [1, 1])
         }
-        ops::FullyConnectedI8::CODE => {
+        ops::FullyConnectedI8::CODE | ops::FullyConnectedI8Wide::CODE => {
             let p = parameters!(FullyConnectedI8Params);
             pixels(p.depth, p.outputs)
         }
@@ -355,7 +355,7 @@ fn access(operator: &RawOperator<'_>) -> Result<Access> {
             let p = parameters!(FullyConnectedF32Params);
             pixels(p.depth, p.outputs)
         }
-        ops::FullyConnectedBorderI8::CODE => {
+        ops::FullyConnectedBorderI8::CODE | ops::FullyConnectedBorderI8Wide::CODE => {
             let p = parameters!(FullyConnectedBorderI8Params);
             pixels(p.depth, p.outputs)
         }

@@ -138,6 +138,11 @@ impl<T: bytemuck::AnyBitPattern> Blob<T> {
         }
     }
 
+    /// A run of other values at the same place.
+    pub(crate) fn of<U: bytemuck::AnyBitPattern>(self) -> Blob<U> {
+        Blob::at(self.offset)
+    }
+
     /// The `len` values, or `None` when they are not all inside `data`, or not aligned.
     pub fn get(self, data: &[u8], len: usize) -> Option<&[T]> {
         let start = self.offset as usize;

@@ -2,14 +2,14 @@
 
 use core::ops::Range;
 
-use super::arch::{self, Isa, Job, MAX_PIXELS, Windows, Workspace};
+use super::arch::{Isa, Job, MAX_PIXELS, Multiplies, Weight, Windows, Workspace};
 use super::filters::Filters;
 use super::window::Pixel;
 use super::{Band, Window};
 use crate::numerics::{OutputStage, clamp_f32};
 
 /// An int8 convolution.
-pub(crate) struct ConvI8<'m> {
+pub(crate) struct ConvI8<'m, W = i8> {
     pub(crate) window: &'m Window,
     pub(crate) groups: u32,
     /// Input channels of one group.
@@ -17,8 +17,8 @@ pub(crate) struct ConvI8<'m> {
     /// Output channels of one group.
     pub(crate) group_out: u32,
     pub(crate) input_zero_point: i32,
-    /// `[out_c][kernel_h][kernel_w][group_in]`.
-    pub(crate) weights: &'m [i8],
+    /// `[groups][group_out][kernel_h][kernel_w][group_in]`, as [`Weight`] lays out those of a group.
+    pub(crate) weights: &'m [W],
     /// `[out_c]`: bias - input_zero_point * (sum of the output's weights).
     pub(crate) bias: &'m [i32],
     /// `[out_c]`.
@@ -32,7 +32,7 @@ const PADDING: usize = 16;
 /// Elements of a window whose runs an instruction set cannot place, at most so many at a time.
 const GATHERED: usize = 40;
 
-impl ConvI8<'_> {
+impl<W: Weight> ConvI8<'_, W> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
     ///
     /// The bias holds the zero point's share of every weight, so the loops multiply plain input
@@ -46,11 +46,24 @@ impl ConvI8<'_> {
         y: &mut [i8],
     ) -> Option<()> {
         #[cfg(niwaki_tiles)]
-        if let Some(done) = super::blocks::conv(self, band, x, y) {
-            return done;
+        if let Some(weights) = W::as_int8(self.weights) {
+            let kernel = ConvI8 {
+                window: self.window,
+                groups: self.groups,
+                group_in: self.group_in,
+                group_out: self.group_out,
+                input_zero_point: self.input_zero_point,
+                weights,
+                bias: self.bias,
+                multipliers: self.multipliers,
+                stage: self.stage,
+            };
+            if let Some(done) = super::blocks::conv(&kernel, band, x, y) {
+                return done;
+            }
         }
         let kernel = self;
-        arch::run(ConvJob {
+        W::run(ConvJob {
             kernel,
             workspace,
             band,
@@ -61,17 +74,17 @@ impl ConvI8<'_> {
 }
 
 /// One run of a convolution.
-struct ConvJob<'j> {
-    kernel: &'j ConvI8<'j>,
+struct ConvJob<'j, W> {
+    kernel: &'j ConvI8<'j, W>,
     workspace: &'j mut Workspace,
     band: &'j Band,
     x: &'j [i8],
     y: &'j mut [i8],
 }
 
-impl Job for ConvJob<'_> {
+impl<W: Weight> Job<W> for ConvJob<'_, W> {
     #[inline(always)]
-    fn on<I: Isa>(self) -> Option<()> {
+    fn on<I: Multiplies<W>>(self) -> Option<()> {
         let Self {
             kernel,
             workspace,
@@ -81,7 +94,9 @@ impl Job for ConvJob<'_> {
         } = self;
         let ConvI8 { window, groups, .. } = *kernel;
         let group_out = kernel.group_out as usize;
-        let len = (window.kernel_h * window.kernel_w * kernel.group_in) as usize;
+        let len = window.kernel_h * window.kernel_w * kernel.group_in;
+        let [rows, row] = W::shape(kernel.group_out, len);
+        let (len, group_len) = (len as usize, (rows * row) as usize);
         let out_c = group_out * groups as usize;
         // Other runs go there by way of an array of bytes.
         let in_place = kernel.group_in.is_multiple_of(I::ALIGN);
@@ -89,7 +104,8 @@ impl Job for ConvJob<'_> {
         let mut pixels = [Pixel::default(); MAX_PIXELS];
         for y in y.chunks_mut((I::PIXELS * out_c).max(1)) {
             let mut count = 0;
-            for (to, pixel) in pixels.iter_mut().take(I::PIXELS).zip(&mut left) {
+            for to in pixels.iter_mut().take(I::PIXELS) {
+                let Some(pixel) = left.next() else { break };
                 *to = pixel;
                 count += 1;
             }
@@ -100,7 +116,7 @@ impl Job for ConvJob<'_> {
                 let filters = Filters {
                     weights: kernel
                         .weights
-                        .get(channels.start * len..channels.end * len)?,
+                        .get(group * group_len..(group + 1) * group_len)?,
                     len,
                     bias: kernel.bias.get(channels.clone())?,
                     multipliers: kernel.multipliers.get(channels.clone())?,
@@ -123,7 +139,7 @@ impl Job for ConvJob<'_> {
     }
 }
 
-impl ConvI8<'_> {
+impl<W> ConvI8<'_, W> {
     /// Brings a piece of the windows of some pixels together: gives `place` runs of input, one of
     /// each pixel, and where they begin in the piece.
     ///

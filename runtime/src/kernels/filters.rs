@@ -1,15 +1,15 @@
-//! Rows of int8 weights, one for each output channel, under the windows of some pixels.
+//! Rows of weights, one for each output channel, under the windows of some pixels.
 
 use core::ops::Range;
 
-use super::arch::{Isa, SUMS, Windows, Workspace};
+use super::arch::{Multiplies, SUMS, Windows, Workspace};
 use crate::numerics::OutputStage;
 
 /// The weights of the output channels of one group, and how their sums become outputs.
 #[derive(Clone, Copy)]
-pub(crate) struct Filters<'m> {
-    /// `[channels][len]`.
-    pub(crate) weights: &'m [i8],
+pub(crate) struct Filters<'m, W = i8> {
+    /// `[channels][len]`, as [`Weight`](super::arch::Weight) lays them out.
+    pub(crate) weights: &'m [W],
     /// Weights of one channel.
     pub(crate) len: usize,
     /// `[channels]`: where the sums start.
@@ -19,13 +19,13 @@ pub(crate) struct Filters<'m> {
     pub(crate) stage: OutputStage,
 }
 
-impl Filters<'_> {
+impl<W> Filters<'_, W> {
     /// Computes all channels of `pixels` pixels. Their outputs begin at `y`, `pitch` apart. `place`
     /// brings a piece of their windows together.
     ///
     /// `held` elements of each are there at once. A window that does not fit is brought together again for every block of channels.
     #[inline(always)]
-    pub(crate) fn run<I: Isa>(
+    pub(crate) fn run<I: Multiplies<W>>(
         &self,
         workspace: &mut Workspace,
         pixels: usize,
@@ -47,7 +47,14 @@ impl Filters<'_> {
                 if start == 0 || held < self.len {
                     place(windows, piece.clone())?;
                 }
-                I::products(windows, pixels, self, channels.clone(), piece, sums)?;
+                <I as Multiplies<W>>::products(
+                    windows,
+                    pixels,
+                    self,
+                    channels.clone(),
+                    piece,
+                    sums,
+                )?;
             }
             let multipliers = self.multipliers.get(channels.clone())?;
             for (pixel, sums) in sums.chunks_exact(block).enumerate() {

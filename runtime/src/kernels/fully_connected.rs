@@ -2,19 +2,19 @@
 
 use core::ops::Range;
 
-use super::arch::{self, Isa, Job, MAX_PIXELS, Windows, Workspace};
+use super::arch::{Job, MAX_PIXELS, Multiplies, Weight, Windows, Workspace};
 use super::conv::CopyChecked;
 use super::filters::Filters;
 use crate::numerics::{OutputStage, clamp_f32};
 
 /// An int8 product.
-pub(crate) struct FullyConnectedI8<'m> {
+pub(crate) struct FullyConnectedI8<'m, W = i8> {
     /// Elements of one input row.
     pub(crate) depth: u32,
     /// Elements of one output row.
     pub(crate) outputs: u32,
-    /// `[outputs][depth]`.
-    pub(crate) weights: &'m [i8],
+    /// `[outputs][depth]`, as [`Weight`] lays them out.
+    pub(crate) weights: &'m [W],
     /// `[outputs]`: bias - input_zero_point * (sum of the output's weights).
     pub(crate) bias: &'m [i32],
     /// `[outputs]`.
@@ -22,16 +22,26 @@ pub(crate) struct FullyConnectedI8<'m> {
     pub(crate) stage: OutputStage,
 }
 
-impl FullyConnectedI8<'_> {
+impl<W: Weight> FullyConnectedI8<'_, W> {
     /// `x` is `[rows][depth]`, `y` is `[rows][outputs]`.
     #[inline(never)]
     pub(crate) fn run(&self, workspace: &mut Workspace, x: &[i8], y: &mut [i8]) -> Option<()> {
         #[cfg(niwaki_tiles)]
-        if let Some(done) = super::blocks::product(self, x, y) {
-            return done;
+        if let Some(weights) = W::as_int8(self.weights) {
+            let kernel = FullyConnectedI8 {
+                depth: self.depth,
+                outputs: self.outputs,
+                weights,
+                bias: self.bias,
+                multipliers: self.multipliers,
+                stage: self.stage,
+            };
+            if let Some(done) = super::blocks::product(&kernel, x, y) {
+                return done;
+            }
         }
         let kernel = self;
-        arch::run(ProductJob {
+        W::run(ProductJob {
             kernel,
             workspace,
             x,
@@ -41,16 +51,16 @@ impl FullyConnectedI8<'_> {
 }
 
 /// One run of a product.
-struct ProductJob<'j> {
-    kernel: &'j FullyConnectedI8<'j>,
+struct ProductJob<'j, W> {
+    kernel: &'j FullyConnectedI8<'j, W>,
     workspace: &'j mut Workspace,
     x: &'j [i8],
     y: &'j mut [i8],
 }
 
-impl Job for ProductJob<'_> {
+impl<W: Weight> Job<W> for ProductJob<'_, W> {
     #[inline(always)]
-    fn on<I: Isa>(self) -> Option<()> {
+    fn on<I: Multiplies<W>>(self) -> Option<()> {
         let Self {
             kernel,
             workspace,
@@ -83,9 +93,9 @@ impl Job for ProductJob<'_> {
 }
 
 /// An int8 product over pixels whose bias depends on the pixel's class.
-pub(crate) struct FullyConnectedBorderI8<'m> {
+pub(crate) struct FullyConnectedBorderI8<'m, W = i8> {
     /// Its bias is `[line_classes][column_classes][outputs]`.
-    pub(crate) product: FullyConnectedI8<'m>,
+    pub(crate) product: FullyConnectedI8<'m, W>,
     pub(crate) column_classes: u32,
     /// `[lines]`.
     pub(crate) line_class: &'m [u8],
@@ -93,7 +103,7 @@ pub(crate) struct FullyConnectedBorderI8<'m> {
     pub(crate) column_class: &'m [u8],
 }
 
-impl FullyConnectedBorderI8<'_> {
+impl<W: Weight> FullyConnectedBorderI8<'_, W> {
     /// `x` is `[pixels][depth]`, `y` is `[pixels][outputs]`, of pixels from number `first` on, line
     /// by line.
     pub(crate) fn run(

@@ -31,11 +31,11 @@ mod softmax;
 mod strided;
 mod window;
 
-pub(crate) use arch::Workspace;
 #[cfg(feature = "kernel-check")]
 pub(crate) use arch::check::first_difference;
 #[cfg(niwaki_tiles)]
 pub(crate) use arch::tiles::{COPIED, Copied};
+pub(crate) use arch::{Weight, Wide, Workspace};
 pub(crate) use conv::{ConvF32, ConvI8, CopyChecked};
 pub(crate) use conv_transpose::ConvTransposeF32;
 pub(crate) use depthwise::{DepthwiseF32, DepthwiseI8};

@@ -3,11 +3,11 @@
 use super::{Check, Memory, Operator, Steps};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
-use crate::kernels::{self, volume};
+use crate::kernels::{self, Weight, Wide, volume};
 use crate::numerics::OutputStage;
 
 record! {
-    /// Parameters of [`FullyConnectedI8`].
+    /// Parameters of [`FullyConnectedI8`] and [`FullyConnectedI8Wide`].
     pub struct FullyConnectedI8Params {
         /// Number of rows: of pixels, for a 1x1 convolution.
         pub rows: u32,
@@ -21,7 +21,7 @@ record! {
         pub low: i32,
         /// Largest output value: the fused activation.
         pub high: i32,
-        /// `[outputs][depth]`.
+        /// `[outputs][depth]`; of [`FullyConnectedI8Wide`] as FORMAT.md, 6, says.
         pub weights: Blob<i8>,
         /// `[outputs]`: bias - input zero point * (sum of the output's weights).
         pub bias: Blob<i32>,
@@ -54,46 +54,64 @@ record! {
 #[derive(Debug)]
 pub struct FullyConnectedI8;
 
-impl Operator for FullyConnectedI8 {
-    type Params = FullyConnectedI8Params;
+/// The same with weights in 16 bits, in the order that Cortex-M4 and M7 multiply them.
+#[derive(Debug)]
+pub struct FullyConnectedI8Wide;
 
-    fn check(check: &Check<'_>, p: &FullyConnectedI8Params) -> Result<(), Rule> {
-        check.arity(1)?;
-        check.expect_input(0, DataType::I8, volume(&[p.rows, p.depth])?)?;
-        check.expect_output(DataType::I8, volume(&[p.rows, p.outputs])?)?;
-        check.constants(p.weights, volume(&[p.depth, p.outputs])?)?;
-        check.constants(p.bias, u64::from(p.outputs))?;
-        check.multipliers(p.multipliers, u64::from(p.outputs))?;
-        OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Rule::Parameter)?;
-        Ok(())
-    }
+macro_rules! int8 {
+    ($operator:ident of $weight:ty) => {
+        impl Operator for $operator {
+            type Params = FullyConnectedI8Params;
 
-    fn steps(_: &Check<'_>, p: &FullyConnectedI8Params) -> Option<Steps> {
-        Some(Steps::of_matrix(p.rows, p.depth, p.outputs))
-    }
+            fn check(check: &Check<'_>, p: &FullyConnectedI8Params) -> Result<(), Rule> {
+                check.arity(1)?;
+                check.expect_input(0, DataType::I8, volume(&[p.rows, p.depth])?)?;
+                check.expect_output(DataType::I8, volume(&[p.rows, p.outputs])?)?;
+                volume(&[p.depth, p.outputs])?;
+                let weights = volume(&<$weight>::shape(p.outputs, p.depth))?;
+                let weights = check.constants(p.weights.of::<$weight>(), weights)?;
+                if !<$weight>::are_filled_up(weights, p.depth) {
+                    return Err(Rule::Data);
+                }
+                check.constants(p.bias, u64::from(p.outputs))?;
+                check.multipliers(p.multipliers, u64::from(p.outputs))?;
+                OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Rule::Parameter)?;
+                Ok(())
+            }
 
-    fn run(memory: &mut Memory<'_, '_>, p: &FullyConnectedI8Params) -> Result<(), Fault> {
-        let kernel = kernels::FullyConnectedI8 {
-            depth: p.depth,
-            outputs: p.outputs,
-            weights: memory.constants(p.weights, p.depth * p.outputs)?,
-            bias: memory.constants(p.bias, p.outputs)?,
-            multipliers: memory.constants(p.multipliers, p.outputs)?,
-            stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
-        };
-        let steps = Steps::of_matrix(p.rows, p.depth, p.outputs);
-        let mut workspace = kernels::Workspace::new();
-        memory.by_rows(&steps, |_, x, y| kernel.run(&mut workspace, x, y))
-    }
+            fn steps(_: &Check<'_>, p: &FullyConnectedI8Params) -> Option<Steps> {
+                Some(Steps::of_matrix(p.rows, p.depth, p.outputs))
+            }
 
-    fn macs(_: &Check<'_>, p: &FullyConnectedI8Params) -> u64 {
-        u64::from(p.rows) * u64::from(p.depth) * u64::from(p.outputs)
-    }
+            fn run(memory: &mut Memory<'_, '_>, p: &FullyConnectedI8Params) -> Result<(), Fault> {
+                let [rows, row] = <$weight>::shape(p.outputs, p.depth);
+                let kernel = kernels::FullyConnectedI8 {
+                    depth: p.depth,
+                    outputs: p.outputs,
+                    weights: memory.constants(p.weights.of::<$weight>(), rows * row)?,
+                    bias: memory.constants(p.bias, p.outputs)?,
+                    multipliers: memory.constants(p.multipliers, p.outputs)?,
+                    stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
+                };
+                let steps = Steps::of_matrix(p.rows, p.depth, p.outputs);
+                let mut workspace = kernels::Workspace::new();
+                memory.by_rows(&steps, |_, x, y| kernel.run(&mut workspace, x, y))
+            }
 
-    fn weight_bytes(p: &FullyConnectedI8Params) -> u64 {
-        u64::from(p.depth) * u64::from(p.outputs)
-    }
+            fn macs(_: &Check<'_>, p: &FullyConnectedI8Params) -> u64 {
+                u64::from(p.rows) * u64::from(p.depth) * u64::from(p.outputs)
+            }
+
+            fn weight_bytes(p: &FullyConnectedI8Params) -> u64 {
+                let [rows, row] = <$weight>::shape(p.outputs, p.depth).map(u64::from);
+                rows * row * size_of::<$weight>() as u64
+            }
+        }
+    };
 }
+
+int8!(FullyConnectedI8 of i8);
+int8!(FullyConnectedI8Wide of Wide);
 
 /// Float matrix product with a fused clamp.
 #[derive(Debug)]

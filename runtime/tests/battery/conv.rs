@@ -1,12 +1,12 @@
 //! ONNX `Conv`, of any number of groups; depthwise when each channel is a group.
 
 use niwaki::ops::{
-    ConvF32, ConvF32Params, ConvI8, ConvI8Params, DepthwiseConvF32, DepthwiseConvI8,
+    ConvF32, ConvF32Params, ConvI8, ConvI8Params, ConvI8Wide, DepthwiseConvF32, DepthwiseConvI8,
     DepthwiseF32Params, DepthwiseI8Params,
 };
 
 use super::geometry::{Axis, Geometry};
-use super::oracle::{Quantized, clip};
+use super::oracle::{Quantized, clip, wide};
 use crate::support::{Case, Data, Nd, Operand, Random};
 
 /// The attributes that decide the shapes.
@@ -138,8 +138,12 @@ impl ConvI8Case {
     }
 
     fn general(&self, random: &mut Random, data: &mut Data) -> Case {
+        self.case::<ConvI8>(self.params(random, data))
+    }
+
+    fn params(&self, random: &mut Random, data: &mut Data) -> ConvI8Params {
         let weights = self.w.permuted(&[0, 2, 3, 1]);
-        let params = ConvI8Params {
+        ConvI8Params {
             window: self.conv.geometry.window(),
             groups: self.conv.groups as u32,
             group_in: self.conv.group_in as u32,
@@ -151,8 +155,18 @@ impl ConvI8Case {
             weights: data.put(random, &weights.values),
             bias: data.put(random, &self.stored_bias()),
             multipliers: data.put(random, &self.multipliers),
+        }
+    }
+
+    /// The same with its weights widened.
+    fn wide(&self, random: &mut Random, data: &mut Data) -> Case {
+        let weights = self.w.permuted(&[0, 2, 3, 1]);
+        let shape = [self.conv.group_out, self.conv.filter_len()];
+        let params = ConvI8Params {
+            weights: wide(random, data, &weights.values, shape),
+            ..self.params(random, data)
         };
-        self.case::<ConvI8>(params)
+        self.case::<ConvI8Wide>(params)
     }
 
     fn depthwise(&self, random: &mut Random, data: &mut Data) -> Case {
@@ -286,6 +300,11 @@ pub fn int8(random: &mut Random, data: &mut Data) -> Case {
     ConvI8Case::draw(random, conv).general(random, data)
 }
 
+pub fn int8_wide(random: &mut Random, data: &mut Data) -> Case {
+    let conv = Conv::draw(random);
+    ConvI8Case::draw(random, conv).wide(random, data)
+}
+
 pub fn float(random: &mut Random, data: &mut Data) -> Case {
     let conv = Conv::draw(random);
     ConvF32Case::draw(random, conv).general(random, data)
@@ -339,9 +358,11 @@ fn largest_products() {
             };
             let (dense, depthwise) = (case(dense), case(depthwise));
             let mut data = Data::default();
+            let wide = dense.wide(&mut random, &mut data);
             let dense = dense.general(&mut random, &mut data);
             let depthwise = depthwise.depthwise(&mut random, &mut data);
             dense.check(data.clone(), &mut random);
+            wide.check(data.clone(), &mut random);
             depthwise.check(data, &mut random);
         }
     }

@@ -1,11 +1,12 @@
 //! ONNX `Gemm` and `MatMul` with constant weights.
 
 use niwaki::ops::{
-    FullyConnectedBorderI8, FullyConnectedBorderI8Params, FullyConnectedF32,
-    FullyConnectedF32Params, FullyConnectedI8, FullyConnectedI8Params,
+    FullyConnectedBorderI8, FullyConnectedBorderI8Params, FullyConnectedBorderI8Wide,
+    FullyConnectedF32, FullyConnectedF32Params, FullyConnectedI8, FullyConnectedI8Params,
+    FullyConnectedI8Wide,
 };
 
-use super::oracle::{Quantized, clip};
+use super::oracle::{Quantized, clip, wide};
 use crate::support::{Case, Data, Nd, Operand, Random};
 
 /// Rows, depth and outputs: `[rows, depth] x [depth, outputs]`.
@@ -19,6 +20,22 @@ fn shape(random: &mut Random) -> [usize; 3] {
 }
 
 pub fn int8(random: &mut Random, data: &mut Data) -> Case {
+    let (params, x, y, _) = product(random, data);
+    Case::new::<FullyConnectedI8>(params, vec![x], y)
+}
+
+/// The same with its weights widened.
+pub fn int8_wide(random: &mut Random, data: &mut Data) -> Case {
+    let (mut params, x, y, w) = product(random, data);
+    params.weights = wide(random, data, &w.values, [w.dims[0], w.dims[1]]);
+    Case::new::<FullyConnectedI8Wide>(params, vec![x], y)
+}
+
+/// Parameters, input, output and weights `[outputs][depth]`.
+fn product(
+    random: &mut Random,
+    data: &mut Data,
+) -> (FullyConnectedI8Params, Operand, Operand, Nd<i8>) {
     let [rows, depth, outputs] = shape(random);
     let mut int8 = random.int8s();
     let x = Nd::from_fn(&[rows, depth], |_| int8());
@@ -48,6 +65,7 @@ pub fn int8(random: &mut Random, data: &mut Data) -> Case {
         (i64::from(bias[o]) - zero_point * weights) as i32
     };
     let bias: Vec<i32> = (0..outputs).map(with_zero_point).collect();
+    let w = w.permuted(&[1, 0]);
     let params = FullyConnectedI8Params {
         rows: rows as u32,
         depth: depth as u32,
@@ -55,17 +73,32 @@ pub fn int8(random: &mut Random, data: &mut Data) -> Case {
         output_zero_point: output.zero_point,
         low: output.low,
         high: output.high,
-        weights: data.put(random, &w.permuted(&[1, 0]).values),
+        weights: data.put(random, &w.values),
         bias: data.put(random, &bias),
         multipliers: data.put(random, &multipliers),
     };
-    let (x, y) = (Operand::in_order(&x), Operand::in_order(&y));
-    Case::new::<FullyConnectedI8>(params, vec![x], y)
+    (params, Operand::in_order(&x), Operand::in_order(&y), w)
 }
 
 /// A 1x1 `Conv` of an image of which some channels are constant but for their borders, and are
 /// not stored: what they add is in the biases.
 pub fn border_int8(random: &mut Random, data: &mut Data) -> Case {
+    let (params, x, y, _) = border_product(random, data);
+    Case::new::<FullyConnectedBorderI8>(params, vec![x], y)
+}
+
+/// The same with its weights widened.
+pub fn border_int8_wide(random: &mut Random, data: &mut Data) -> Case {
+    let (mut params, x, y, w) = border_product(random, data);
+    params.weights = wide(random, data, &w.values, [w.dims[0], w.dims[1]]);
+    Case::new::<FullyConnectedBorderI8Wide>(params, vec![x], y)
+}
+
+/// Parameters, input, output and weights `[outputs][depth]`.
+fn border_product(
+    random: &mut Random,
+    data: &mut Data,
+) -> (FullyConnectedBorderI8Params, Operand, Operand, Nd<i8>) {
     let [lines, columns] = [random.between(1, 6), random.between(1, 6)];
     let [depth, hidden, outputs] = [
         random.between(1, 40),
@@ -136,8 +169,7 @@ pub fn border_int8(random: &mut Random, data: &mut Data) -> Case {
         line_class: data.put(random, &line_class),
         column_class: data.put(random, &column_class),
     };
-    let (x, y) = (Operand::in_order(&x), Operand::in_order(&y));
-    Case::new::<FullyConnectedBorderI8>(params, vec![x], y)
+    (params, Operand::in_order(&x), Operand::in_order(&y), w)
 }
 
 pub fn float(random: &mut Random, data: &mut Data) -> Case {

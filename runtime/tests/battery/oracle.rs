@@ -1,4 +1,9 @@
-//! The last step of every quantised operator, as ONNX's QuantizeLinear has it.
+//! The last step of every quantised operator, as ONNX's QuantizeLinear has it; weights in the order
+//! of FORMAT.md's `blob wide`.
+
+use niwaki::artifact::Blob;
+
+use crate::support::{Data, Random};
 
 /// The quantisation of an int8 output and its fused activation.
 #[derive(Clone, Copy, Debug)]
@@ -52,4 +57,26 @@ pub fn clip(v: f32, (low, high): (f32, f32)) -> f32 {
         return high;
     }
     v
+}
+
+/// Puts rows of weights, `[groups][channels][len]`, into the data section as `FORMAT.md` has them in
+/// a `blob wide`. In the parameters it is a blob of int8 all the same.
+pub fn wide(
+    random: &mut Random,
+    data: &mut Data,
+    weights: &[i8],
+    [channels, len]: [usize; 2],
+) -> Blob<i8> {
+    let (pairs, steps) = (channels.div_ceil(2), len.div_ceil(4));
+    let groups = weights.len() / (channels * len);
+    let mut halves = vec![0i16; groups * pairs * steps * 8];
+    for (at, &weight) in weights.iter().enumerate() {
+        let (group, channel, k) = (at / (channels * len), at / len % channels, at % len);
+        let step = (group * pairs + channel / 2) * steps + k / 4;
+        let within = [0, 2, 1, 3][k % 4];
+        halves[step * 8 + channel % 2 * 4 + within] = weight.into();
+    }
+    let words = halves.as_chunks::<2>().0.iter();
+    let words: Vec<u32> = words.map(|pair| bytemuck::cast(*pair)).collect();
+    Blob::at(data.put(random, &words).offset)
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use niwaki_tools::compiler::calibrate::RangeMethod;
-use niwaki_tools::compiler::{self, Options};
+use niwaki_tools::compiler::{self, Options, WeightsLayout};
 use niwaki_tools::{data, import, reference, web};
 
 use super::{bind::Bind, budget::Budget, inspect::Summary};
@@ -31,6 +31,8 @@ Examples:
   niwaki compile model_int8_qdq.onnx -o model-web --target web
       Make an npm package in the folder model-web: the model, and WebAssembly with just its
       operators.
+  niwaki compile model_int8_qdq.onnx -o model.niwaki --weights-layout fast
+      More flash for fewer instructions on Cortex-M4 and M7.
 
 Data: an .npz with one array for each input, by its name, whose first dimension counts the
 samples; or arrays s<k>_in<j>; or a folder of ONNX test_data_set_*.")]
@@ -67,6 +69,10 @@ pub(super) struct Compile {
     /// of rows where it would take more. The outputs keep their bits; a run takes a little longer.
     #[arg(long, value_name = "BYTES", value_parser = super::budget::bytes)]
     ram: Option<u64>,
+    /// How int8 weights of convolutions and matrix products are stored. The outputs keep their bits,
+    /// on every machine.
+    #[arg(long, value_name = "LAYOUT", value_enum, default_value_t = WeightsLayout::Small)]
+    weights_layout: WeightsLayout,
     /// Leave names of layers and the origin out: smaller, and harder to look into.
     #[arg(long)]
     strip: bool,
@@ -143,6 +149,7 @@ impl Compile {
             ram: self
                 .ram
                 .map(|ram| usize::try_from(ram).unwrap_or(usize::MAX)),
+            weights_layout: self.weights_layout,
             strip: self.strip,
             labels,
             golden_steps: self.golden_steps,

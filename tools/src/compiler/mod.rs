@@ -1,7 +1,7 @@
 //! The compiler: a graph in, an artifact out, in passes that stand alone.
 //!
 //! import → [`fuse`] and [`fold`] → [`calibrate`] and [`quantize`] → [`simplify`] → [`select`] (with
-//! [`builder`]) → [`shrink`] → [`plan`] → [`emit`].
+//! [`builder`]) → [`shrink`] → [`widen`] → [`plan`] → [`emit`].
 
 pub mod builder;
 pub mod calibrate;
@@ -15,6 +15,7 @@ mod random_graphs;
 pub mod select;
 pub mod shrink;
 pub mod simplify;
+pub mod widen;
 pub mod work;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -24,6 +25,23 @@ use crate::data::Samples;
 use crate::graph::{Graph, Op};
 use crate::import::Imported;
 use calibrate::RangeMethod;
+
+/// How int8 weights of products are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightsLayout {
+    /// A byte each.
+    #[default]
+    Small,
+    /// Two bytes each, as Cortex-M4 and M7 multiply them: fewer instructions there, more elsewhere.
+    Fast,
+}
+
+impl WeightsLayout {
+    fn is_small(&self) -> bool {
+        *self == Self::Small
+    }
+}
 
 /// How to compile.
 #[derive(Clone, Debug, Serialize)]
@@ -41,6 +59,9 @@ pub struct Options {
     /// The most bytes that the arena may take: groups of operators are run in strips where it
     /// would take more.
     pub ram: Option<usize>,
+    /// How int8 weights are stored. A file says so only where it is not as usual.
+    #[serde(skip_serializing_if = "WeightsLayout::is_small")]
+    pub weights_layout: WeightsLayout,
     /// Leave names, labels and provenance out.
     pub strip: bool,
     /// Labels of output 0.
@@ -63,6 +84,7 @@ impl Default for Options {
             int8_io: false,
             shrink: true,
             ram: None,
+            weights_layout: WeightsLayout::Small,
             strip: false,
             labels: Vec::new(),
             golden_steps: GOLDEN_STEPS,
@@ -141,6 +163,9 @@ pub fn compile(
     let shrink = simplified
         .map(|simplified| shrink::shrink(&mut selected, simplified))
         .transpose()?;
+    if options.weights_layout == WeightsLayout::Fast {
+        widen::widen(&mut selected.builder)?;
+    }
     let (inputs, outputs) = (tensors(&selected.inputs), tensors(&selected.outputs));
     let plan = match options.ram {
         Some(ram) => plan::plan_within(&mut selected.builder, &inputs, &outputs, ram)?,

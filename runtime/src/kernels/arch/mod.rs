@@ -201,11 +201,115 @@ pub(crate) trait Isa {
     }
 }
 
-/// Work that is generic over the instruction set.
-pub(crate) trait Job {
+/// An instruction set that multiplies weights stored as `W`.
+pub(crate) trait Multiplies<W>: Isa {
+    /// [`Isa::products`] with such weights. `None` also when the piece does not begin at a multiple
+    /// of four.
+    fn products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_, W>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
+    ) -> Option<()>;
+}
+
+impl<I: Isa> Multiplies<i8> for I {
+    #[inline(always)]
+    fn products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
+    ) -> Option<()> {
+        <I as Isa>::products(windows, pixels, filters, channels, piece, sums)
+    }
+}
+
+/// How weights of rows are stored.
+pub(crate) trait Weight: bytemuck::AnyBitPattern {
+    /// The rows of so many channels with `len` weights each, as rows and elements of one.
+    fn shape(channels: u32, len: u32) -> [u32; 2];
+
+    /// Whether what fills up the rows of `len` weights is zero, so that it may be multiplied.
+    fn are_filled_up(_rows: &[Self], _len: u32) -> bool {
+        true
+    }
+
+    /// Does a job on the best instruction set for such weights that this machine has.
+    fn run(job: impl Job<Self>) -> Option<()>;
+
+    /// The weights, where they are what [`tiles`] are made of.
+    #[cfg(niwaki_tiles)]
+    fn as_int8(_weights: &[Self]) -> Option<&[i8]> {
+        None
+    }
+}
+
+impl Weight for i8 {
+    #[inline(always)]
+    fn shape(channels: u32, len: u32) -> [u32; 2] {
+        [channels, len]
+    }
+
+    #[inline(always)]
+    fn run(job: impl Job) -> Option<()> {
+        run(job)
+    }
+
+    #[cfg(niwaki_tiles)]
+    fn as_int8(weights: &[Self]) -> Option<&[i8]> {
+        Some(weights)
+    }
+}
+
+/// Four weights of each of two channels in 16 bits, in the order that SMLAD takes beside
+/// [`arm_dsp`]'s windows: elements 0, 2, 1, 3 of the first channel, then of the second.
+///
+/// Rows and channels are filled up with zeros. Words, so that they are aligned for LDM.
+pub(crate) type Wide = [u32; 4];
+
+impl Weight for Wide {
+    #[inline(always)]
+    fn shape(channels: u32, len: u32) -> [u32; 2] {
+        [channels.div_ceil(2), len.div_ceil(4)]
+    }
+
+    #[inline(always)]
+    fn are_filled_up(rows: &[Self], len: u32) -> bool {
+        const HIGH: u32 = 0xffff_0000;
+        // What is no weight in the first word of a channel, elements 0 and 2, and in the second.
+        let fill = match len % 4 {
+            0 => [0; 2],
+            1 => [HIGH, !0],
+            2 => [HIGH; 2],
+            _ => [0, HIGH],
+        };
+        let mut rows = rows.chunks_exact((len.div_ceil(4) as usize).max(1));
+        rows.all(|row| {
+            let [a, b, c, d] = row.last().copied().unwrap_or_default();
+            ((a | c) & fill[0]) | ((b | d) & fill[1]) == 0
+        })
+    }
+
+    /// They are made for one instruction set; all others take them as they come.
+    #[inline(always)]
+    fn run(job: impl Job<Self>) -> Option<()> {
+        #[cfg(niwaki_arm_dsp)]
+        return job.on::<arm_dsp::ArmDsp>();
+        #[cfg(not(niwaki_arm_dsp))]
+        job.on::<scalar::Scalar>()
+    }
+}
+
+/// Work that is generic over the instruction set, with weights stored as `W`.
+pub(crate) trait Job<W = i8> {
     /// Does it. To be `#[inline(always)]`, so that it is compiled for the instruction set that
     /// calls it.
-    fn on<I: Isa>(self) -> Option<()>;
+    fn on<I: Multiplies<W>>(self) -> Option<()>;
 }
 
 /// Does the job on the best instruction set that this machine has.

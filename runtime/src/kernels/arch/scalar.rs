@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::{Filters, Isa, SUMS, Taps2d, Windows};
+use super::{Filters, Isa, Multiplies, SUMS, Taps2d, Wide, Windows};
 
 /// Plain loops.
 pub(crate) struct Scalar;
@@ -152,4 +152,43 @@ fn add_taps<const C: usize>(
     }
     *sums = totals;
     Some(())
+}
+
+impl Multiplies<Wide> for Scalar {
+    #[inline(always)]
+    fn products(
+        windows: &Windows,
+        pixels: usize,
+        filters: &Filters<'_, Wide>,
+        channels: Range<usize>,
+        piece: Range<usize>,
+        sums: &mut [i32; SUMS],
+    ) -> Option<()> {
+        if piece.start % 4 != 0 {
+            return None;
+        }
+        let row = filters.len.div_ceil(4);
+        let sums = sums.chunks_exact_mut(SUMS.checked_div(pixels)?);
+        for (x, sums) in windows.bytes(pixels).zip(sums) {
+            let x = x.get(..piece.len())?;
+            for (channel, sum) in channels.clone().zip(sums) {
+                let start = channel / 2 * row + piece.start / 4;
+                let steps = filters.weights.get(start..start + x.len().div_ceil(4))?;
+                for (x, step) in x.chunks(4).zip(steps) {
+                    let [a, c, b, d, second @ ..] = bytemuck::cast::<_, [i16; 8]>(*step);
+                    let first = [a, b, c, d];
+                    let [a, c, b, d] = second;
+                    let w = if channel % 2 == 0 {
+                        first
+                    } else {
+                        [a, b, c, d]
+                    };
+                    *sum = x.iter().zip(w).fold(*sum, |sum, (&x, w)| {
+                        sum.wrapping_add(i32::from(x) * i32::from(w))
+                    });
+                }
+            }
+        }
+        Some(())
+    }
 }

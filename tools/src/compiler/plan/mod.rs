@@ -15,7 +15,7 @@ mod tests;
 
 use anyhow::{Result, bail};
 use niwaki::artifact::{Operators, Record as _, Tensors};
-use niwaki::ops::{Check, FullyConnectedI8, Overlap, Registered as _, Steps};
+use niwaki::ops::{Check, FullyConnectedI8, FullyConnectedI8Wide, Overlap, Registered as _, Steps};
 use niwaki::{All, OperatorSet as _};
 use serde::Serialize;
 
@@ -111,9 +111,10 @@ impl Problem {
                 .flat_map(|w| w.to_le_bytes())
                 .collect();
             let raw = Operators::new(&bytes).next();
+            let products = [FullyConnectedI8::CODE, FullyConnectedI8Wide::CODE];
             let is_product = raw
                 .as_ref()
-                .is_some_and(|raw| raw.header.code == FullyConnectedI8::CODE);
+                .is_some_and(|raw| products.contains(&raw.header.code));
             let check = raw.map(|raw| Check::new(&builder.data, Tensors::new(&records), raw));
             let overlap = |i: usize| All::overlap(check.as_ref()?, i);
             let mut step = Step {
