@@ -730,7 +730,7 @@ impl Isa for ArmDsp {
         let (fours, rest) = (first.len() / 4, first.len() % 4);
         let fit = pixels <= Self::PIXELS
             && second.len() == first.len()
-            && at % 4 == 0
+            && at.is_multiple_of(4)
             && (fours + usize::from(rest > 0)) * 2 * pixels <= words.len();
         if !fit {
             return None;
@@ -941,7 +941,7 @@ impl Multiplies<Wide> for ArmDsp {
         let pairs = channels.len().div_ceil(2);
         let first = channels.start / 2 * row + piece.start / 4;
         let fits = channels.start % 2 == 0
-            && piece.start % 4 == 0
+            && piece.start.is_multiple_of(4)
             && (1..=room).contains(&steps)
             && channels.len() <= pitch
             && piece.end <= filters.len

@@ -164,7 +164,7 @@ impl Multiplies<Wide> for Scalar {
         piece: Range<usize>,
         sums: &mut [i32; SUMS],
     ) -> Option<()> {
-        if piece.start % 4 != 0 {
+        if !piece.start.is_multiple_of(4) {
             return None;
         }
         let row = filters.len.div_ceil(4);
