@@ -221,8 +221,10 @@ struct WideTiles {
     w: [*const Wide; 2],
 }
 
-/// As [`STEP`], of [`wide_2x2`] and of [`wide_1x4`].
-const WIDE_STEP: [usize; 2] = [10 * 4, 11 * 4];
+/// As [`STEP`], of [`wide_2x2`].
+const WIDE_STEP_2X2: usize = 10 * 4;
+/// The same of [`wide_1x4`].
+const WIDE_STEP_1X4: usize = 11 * 4;
 
 /// Adds the products of two pixels and two channels, tile after tile, with weights that are widened.
 /// 0.65 instructions a product.
@@ -913,16 +915,16 @@ impl Multiplies<Wide> for ArmDsp {
     ) -> Option<()> {
         // Steps of a row, and of its piece.
         let (row, steps) = (filters.len.div_ceil(4), piece.len().div_ceil(4));
-        // Pairs of channels that a tile takes.
-        let (tile, pitch, room) = match pixels {
-            1 => (2, SUMS, WORDS / 2),
-            2 => (1, SUMS / 2, WORDS / 4),
+        // Pairs of channels that a tile takes, and bytes of code of a step.
+        let (tile, step, pitch, room) = match pixels {
+            1 => (2, WIDE_STEP_1X4, SUMS, WORDS / 2),
+            2 => (1, WIDE_STEP_2X2, SUMS / 2, WORDS / 4),
             _ => return None,
         };
         let pairs = channels.len().div_ceil(2);
         let first = channels.start / 2 * row + piece.start / 4;
-        let fits = channels.start % 2 == 0
-            && piece.start % 4 == 0
+        let fits = channels.start.is_multiple_of(2)
+            && piece.start.is_multiple_of(4)
             && (1..=room).contains(&steps)
             && channels.len() <= pitch
             && piece.end <= filters.len
@@ -937,21 +939,20 @@ impl Multiplies<Wide> for ArmDsp {
             let tiles = WideTiles {
                 x,
                 sums,
-                entry: (8 - steps % 8) % 8 * WIDE_STEP[usize::from(pixels == 1)],
+                entry: (8 - steps % 8) % 8 * step,
                 x_end: x.wrapping_add(steps * 2 * pixels),
                 skip: (tile * row - steps) * size_of::<Wide>(),
                 end: sums.wrapping_add(tiles * tile * 2),
                 w,
             };
-            // SAFETY: `fits` has shown that the windows hold so many steps, at least one; that the
-            // weights of all pairs are there up to the step that holds the end of the piece; and that
-            // there are as many sums as channels, rounded up to a multiple of four, two rows of them
-            // if there are two pixels. Rows of `Wide` are aligned as words. There is a tile.
-            unsafe {
-                match pixels {
-                    1 => wide_1x4(&tiles),
-                    _ => wide_2x2(&tiles),
-                }
+            match pixels {
+                // SAFETY: `fits` has shown that the windows hold so many steps, at least one; that the
+                // weights of all pairs are there up to the step that holds the end of the piece; and that
+                // there are as many sums as channels, rounded up to a multiple of four, two rows of them
+                // if there are two pixels. Rows of `Wide` are aligned as words. There is a tile.
+                1 => unsafe { wide_1x4(&tiles) },
+                // SAFETY: the same.
+                _ => unsafe { wide_2x2(&tiles) },
             }
         };
         let whole = pairs & !(tile - 1);

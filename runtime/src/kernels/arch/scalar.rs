@@ -67,7 +67,7 @@ impl Multiplies<Wide> for Scalar {
         piece: Range<usize>,
         sums: &mut [i32; SUMS],
     ) -> Option<()> {
-        if piece.start % 4 != 0 {
+        if !piece.start.is_multiple_of(4) {
             return None;
         }
         let row = filters.len.div_ceil(4);
@@ -81,7 +81,7 @@ impl Multiplies<Wide> for Scalar {
                     let [a, c, b, d, second @ ..] = bytemuck::cast::<_, [i16; 8]>(*step);
                     let first = [a, b, c, d];
                     let [a, c, b, d] = second;
-                    let w = if channel % 2 == 0 {
+                    let w = if channel.is_multiple_of(2) {
                         first
                     } else {
                         [a, b, c, d]
