@@ -39,9 +39,10 @@ struct Tiles {
     unused: usize,
 }
 
-/// Bytes of code of a step of [`products_2x2`] and of [`products_1x4`]: of instructions that all have
-/// four.
-const STEP: [usize; 2] = [15 * 4, 21 * 4];
+/// Bytes of code of a step of [`products_2x2`], of instructions that all have four.
+const STEP_2X2: usize = 15 * 4;
+/// The same of [`products_1x4`].
+const STEP_1X4: usize = 21 * 4;
 
 /// Adds the products of two pixels and two channels, tile after tile. 0.94 instructions a product.
 ///
@@ -221,8 +222,10 @@ struct WideTiles {
     w: [*const Wide; 2],
 }
 
-/// As [`STEP`], of [`wide_2x2`] and of [`wide_1x4`].
-const WIDE_STEP: [usize; 2] = [10 * 4, 11 * 4];
+/// As [`STEP_2X2`], of [`wide_2x2`].
+const WIDE_STEP_2X2: usize = 10 * 4;
+/// The same of [`wide_1x4`].
+const WIDE_STEP_1X4: usize = 11 * 4;
 
 /// Adds the products of two pixels and two channels, tile after tile, with weights that are widened.
 /// 0.65 instructions a product.
@@ -736,12 +739,11 @@ impl Isa for ArmDsp {
             return None;
         }
         let widen_them = |to: *mut u32, from: *const i8, second: *const i8, fours: usize| {
-            // SAFETY: so many words of both runs are there, and room for two words of each.
-            unsafe {
-                match pixels {
-                    1 => widen(to, from, fours),
-                    _ => widen_two(to, from, second, fours),
-                }
+            match pixels {
+                // SAFETY: so many words of the run are there, and room for two words of each.
+                1 => unsafe { widen(to, from, fours) },
+                // SAFETY: so many words of both runs are there, and room for two words of each.
+                _ => unsafe { widen_two(to, from, second, fours) },
             }
         };
         let to = words.as_mut_ptr();
@@ -811,10 +813,11 @@ impl Isa for ArmDsp {
         }
         let row = weights.as_ptr().wrapping_add(piece.start);
         let x = windows.words.as_ptr();
+        let step = if pixels == 1 { STEP_1X4 } else { STEP_2X2 };
         let mut tiles = Tiles {
             x,
             sums: sums.as_mut_ptr(),
-            entry: (4 - len / 4 % 4) % 4 * STEP[usize::from(pixels == 1)],
+            entry: (4 - len / 4 % 4) % 4 * step,
             x_end: x.wrapping_add((len & !3) / 2 * pixels),
             skip: wide * filters.len - len,
             end: sums.as_mut_ptr(),
@@ -825,15 +828,15 @@ impl Isa for ArmDsp {
             tiles.w = w.map(|channel| row.wrapping_add(channel * filters.len));
             tiles.sums = sums.as_mut_ptr().wrapping_add(at);
             tiles.end = tiles.sums.wrapping_add(count);
-            // SAFETY: `fits` has shown that the windows hold `len` elements, rounded up to a
+            // `fits` has shown that the windows hold `len` elements, rounded up to a
             // multiple of four, which is at least one; that the weights of all channels are there up
             // to `piece.end`; and that there are as many sums as channels, rounded up to a multiple of
             // four, two rows of them if there are two pixels. There is a tile.
-            unsafe {
-                match pixels {
-                    1 => products_1x4(&mut tiles),
-                    _ => products_2x2(&mut tiles),
-                }
+            match pixels {
+                // SAFETY: as said.
+                1 => unsafe { products_1x4(&mut tiles) },
+                // SAFETY: as said.
+                _ => unsafe { products_2x2(&mut tiles) },
             }
         };
         let first = channels.start;
@@ -932,15 +935,15 @@ impl Multiplies<Wide> for ArmDsp {
     ) -> Option<()> {
         // Steps of a row, and of its piece.
         let (row, steps) = (filters.len.div_ceil(4), piece.len().div_ceil(4));
-        // Pairs of channels that a tile takes.
-        let (tile, pitch, room) = match pixels {
-            1 => (2, SUMS, WORDS / 2),
-            2 => (1, SUMS / 2, WORDS / 4),
+        // Pairs of channels that a tile takes, and bytes of code of a step.
+        let (tile, step, pitch, room) = match pixels {
+            1 => (2, WIDE_STEP_1X4, SUMS, WORDS / 2),
+            2 => (1, WIDE_STEP_2X2, SUMS / 2, WORDS / 4),
             _ => return None,
         };
         let pairs = channels.len().div_ceil(2);
         let first = channels.start / 2 * row + piece.start / 4;
-        let fits = channels.start % 2 == 0
+        let fits = channels.start.is_multiple_of(2)
             && piece.start.is_multiple_of(4)
             && (1..=room).contains(&steps)
             && channels.len() <= pitch
@@ -956,21 +959,20 @@ impl Multiplies<Wide> for ArmDsp {
             let tiles = WideTiles {
                 x,
                 sums,
-                entry: (8 - steps % 8) % 8 * WIDE_STEP[usize::from(pixels == 1)],
+                entry: (8 - steps % 8) % 8 * step,
                 x_end: x.wrapping_add(steps * 2 * pixels),
                 skip: (tile * row - steps) * size_of::<Wide>(),
                 end: sums.wrapping_add(tiles * tile * 2),
                 w,
             };
-            // SAFETY: `fits` has shown that the windows hold so many steps, at least one; that the
-            // weights of all pairs are there up to the step that holds the end of the piece; and that
-            // there are as many sums as channels, rounded up to a multiple of four, two rows of them
-            // if there are two pixels. Rows of `Wide` are aligned as words. There is a tile.
-            unsafe {
-                match pixels {
-                    1 => wide_1x4(&tiles),
-                    _ => wide_2x2(&tiles),
-                }
+            match pixels {
+                // SAFETY: `fits` has shown that the windows hold so many steps, at least one; that the
+                // weights of all pairs are there up to the step that holds the end of the piece; and that
+                // there are as many sums as channels, rounded up to a multiple of four, two rows of them
+                // if there are two pixels. Rows of `Wide` are aligned as words. There is a tile.
+                1 => unsafe { wide_1x4(&tiles) },
+                // SAFETY: the same.
+                _ => unsafe { wide_2x2(&tiles) },
             }
         };
         let whole = pairs & !(tile - 1);

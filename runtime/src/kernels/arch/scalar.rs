@@ -178,7 +178,7 @@ impl Multiplies<Wide> for Scalar {
                     let [a, c, b, d, second @ ..] = bytemuck::cast::<_, [i16; 8]>(*step);
                     let first = [a, b, c, d];
                     let [a, c, b, d] = second;
-                    let w = if channel % 2 == 0 {
+                    let w = if channel.is_multiple_of(2) {
                         first
                     } else {
                         [a, b, c, d]
