@@ -93,7 +93,8 @@ export const tests = {
     equal(model.outputs[0].length, 10, "the output");
     equal(model.outputs.length, 1, "the outputs");
     ok(model.layerCount > 5 && model.arenaBytes > 1000, "numbers");
-    ok(model.memoryBytes < 400_000, `little memory, not ${model.memoryBytes}`);
+    // 320 KB of it are the stack, where the tiles hold weights and input.
+    ok(model.memoryBytes < 500_000, `little memory, not ${model.memoryBytes}`);
     ok(Object.isFrozen(model) && Object.isFrozen(model.inputs[0].shape), "it cannot be changed");
     model.dispose();
   },
