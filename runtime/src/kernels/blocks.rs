@@ -231,9 +231,10 @@ fn bounds([rows, columns, run]: [usize; 3], channels: usize) -> [usize; 2] {
     [all, 16 * (count * run.div_ceil(4) + 2)]
 }
 
-/// A convolution; `None` when the instruction set has no tiles, or it does not suit them.
+/// A convolution; `None` when the instruction set has no tiles, or it does not suit them. Some output
+/// may be written then.
 #[inline(never)]
-pub(crate) fn conv(kernel: &ConvI8<'_>, band: &Band, x: &[i8], y: &mut [i8]) -> Option<Option<()>> {
+pub(crate) fn conv(kernel: &ConvI8<'_>, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
     let window = kernel.window;
     let in_c = kernel.group_in as usize * kernel.groups as usize;
     let sweep = Sweep::new(window, band, in_c * 2, MOST_INPUT)?;
@@ -243,7 +244,7 @@ pub(crate) fn conv(kernel: &ConvI8<'_>, band: &Band, x: &[i8], y: &mut [i8]) -> 
     if input + one > LARGE || !tiles::are_there() {
         return None;
     }
-    Some(with_memory(input + all, &mut |room| {
+    with_memory(input + all, &mut |room| {
         arch::run_tiles(ConvWork {
             kernel,
             band,
@@ -251,7 +252,7 @@ pub(crate) fn conv(kernel: &ConvI8<'_>, band: &Band, x: &[i8], y: &mut [i8]) -> 
             y: &mut *y,
             room,
         })
-    }))
+    })
 }
 
 struct ConvWork<'j, 'r> {
@@ -383,7 +384,7 @@ fn copy<I: Lanes>(
 
 /// A product; `None` when the instruction set has no tiles.
 #[inline(always)]
-pub(crate) fn product(kernel: &FullyConnectedI8<'_>, x: &[i8], y: &mut [i8]) -> Option<Option<()>> {
+pub(crate) fn product(kernel: &FullyConnectedI8<'_>, x: &[i8], y: &mut [i8]) -> Option<()> {
     let depth = kernel.depth as usize;
     let rows = x.len().checked_div(depth)?;
     let [_, one] = bounds([1, 1, depth], 16);
@@ -391,7 +392,7 @@ pub(crate) fn product(kernel: &FullyConnectedI8<'_>, x: &[i8], y: &mut [i8]) -> 
         if !tiles::are_there() {
             return None;
         }
-        return Some(arch::run_tiles(DirectWork { kernel, x, y }));
+        return arch::run_tiles(DirectWork { kernel, x, y });
     }
     let window = Window {
         batch: 1,
@@ -421,9 +422,10 @@ pub(crate) fn product(kernel: &FullyConnectedI8<'_>, x: &[i8], y: &mut [i8]) -> 
         multipliers: kernel.multipliers,
         stage: kernel.stage,
     };
-    conv(&conv_kernel, &window.whole(), x, y)
+    conv(&conv_kernel, &window.whole(), x, y).or_else(|| {
         // Never where there are tiles: then other kernels are not even linked.
-        .or_else(|| tiles::are_there().then(|| arch::run_tiles(DirectWork { kernel, x, y })))
+        tiles::are_there().then(|| arch::run_tiles(DirectWork { kernel, x, y }))?
+    })
 }
 
 struct DirectWork<'j> {
@@ -452,14 +454,14 @@ impl Work for DirectWork<'_> {
     }
 }
 
-/// A depthwise convolution; `None` when the instruction set has no tiles, or it does not suit them.
+/// A depthwise convolution; `None` as of [`conv`].
 #[inline(always)]
 pub(crate) fn depthwise(
     kernel: &DepthwiseI8<'_>,
     band: &Band,
     x: &[i8],
     y: &mut [i8],
-) -> Option<Option<()>> {
+) -> Option<()> {
     let window = kernel.window;
     // Sixteen channels at least.
     let sweep = Sweep::new(window, band, 16 * 4, MOST_INPUT)?;
@@ -472,7 +474,7 @@ pub(crate) fn depthwise(
     let pitch = sweep.pitch_words(window.out_w as usize, channels * 4);
     let input = sweep.height(band.rows.len()) * pitch + SLACK_WORDS;
     let words = input.min(MOST_INPUT) + (taps + 2) * channels;
-    Some(with_memory(words, &mut |room| {
+    with_memory(words, &mut |room| {
         arch::run_tiles(DepthwiseWork {
             kernel,
             band,
@@ -480,7 +482,7 @@ pub(crate) fn depthwise(
             y: &mut *y,
             room,
         })
-    }))
+    })
 }
 
 struct DepthwiseWork<'j, 'r> {

@@ -59,7 +59,7 @@ impl<W: Weight> ConvI8<'_, W> {
                 stage: self.stage,
             };
             // Windows that leave the room there, too: whatever was written is written again.
-            if let Some(Some(())) = super::blocks::conv(&kernel, band, x, y) {
+            if super::blocks::conv(&kernel, band, x, y).is_some() {
                 return Some(());
             }
         }

@@ -32,7 +32,7 @@ impl DepthwiseI8<'_> {
     ) -> Option<()> {
         #[cfg(niwaki_tiles)]
         // Windows that leave the room there, too: whatever was written is written again.
-        if let Some(Some(())) = super::blocks::depthwise(self, band, x, y) {
+        if super::blocks::depthwise(self, band, x, y).is_some() {
             return Some(());
         }
         let kernel = self;

@@ -37,7 +37,7 @@ impl<W: Weight> FullyConnectedI8<'_, W> {
                 stage: self.stage,
             };
             // Windows that leave the room there, too: whatever was written is written again.
-            if let Some(Some(())) = super::blocks::product(&kernel, x, y) {
+            if super::blocks::product(&kernel, x, y).is_some() {
                 return Some(());
             }
         }

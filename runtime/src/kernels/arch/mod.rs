@@ -80,7 +80,7 @@ impl Windows {
 impl Windows {
     /// Room for the int8 windows of so many pixels.
     #[inline(always)]
-    pub(crate) fn bytes_mut(&mut self, pixels: usize) -> core::slice::ChunksExactMut<'_, i8> {
+    fn bytes_mut(&mut self, pixels: usize) -> core::slice::ChunksExactMut<'_, i8> {
         let bytes = bytemuck::cast_slice_mut(&mut self.words);
         bytes.chunks_exact_mut((WORDS * size_of::<u32>() / pixels.max(1)) & !3)
     }
