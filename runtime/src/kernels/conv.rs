@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{Isa, Job, MAX_PIXELS, Multiplies, Weight, Windows, Workspace};
+use super::arch::{Isa, Job, Multiplies, PIXELS, Weight, Windows, Workspace};
 use super::filters::Filters;
 use super::window::Pixel;
 use super::{Band, Window};
@@ -102,10 +102,10 @@ impl<W: Weight> Job<W> for ConvJob<'_, W> {
         // Other runs go there by way of an array of bytes.
         let in_place = kernel.group_in.is_multiple_of(I::ALIGN);
         let mut left = window.pixels(band)?;
-        let mut pixels = [Pixel::default(); MAX_PIXELS];
-        for y in y.chunks_mut((I::PIXELS * out_c).max(1)) {
+        let mut pixels = [Pixel::default(); PIXELS];
+        for y in y.chunks_mut((PIXELS * out_c).max(1)) {
             let mut count = 0;
-            for to in pixels.iter_mut().take(I::PIXELS) {
+            for to in &mut pixels {
                 let Some(pixel) = left.next() else { break };
                 *to = pixel;
                 count += 1;
@@ -161,7 +161,7 @@ impl<W> ConvI8<'_, W> {
         let len = piece.len();
         let mut at = 0;
         while at < len {
-            let mut runs = [padding.as_slice(); MAX_PIXELS];
+            let mut runs = [padding.as_slice(); PIXELS];
             let runs = runs.get_mut(..pixels.len())?;
             let mut most = len - at;
             for (pixel, run) in pixels.iter().zip(&mut *runs) {
@@ -196,7 +196,7 @@ impl<W> ConvI8<'_, W> {
         piece: Range<usize>,
         windows: &mut Windows,
     ) -> Option<()> {
-        let mut bytes = [[0; GATHERED]; MAX_PIXELS];
+        let mut bytes = [[0; GATHERED]; PIXELS];
         let len = piece.len();
         self.gather(pixels, group, x, piece, |at, runs| {
             for (bytes, run) in bytes.iter_mut().zip(runs) {
@@ -207,7 +207,7 @@ impl<W> ConvI8<'_, W> {
             }
             Some(())
         })?;
-        let mut runs = [[].as_slice(); MAX_PIXELS];
+        let mut runs = [[].as_slice(); PIXELS];
         for (run, bytes) in runs.iter_mut().zip(&bytes) {
             *run = bytes.get(..len)?;
         }

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{Job, MAX_PIXELS, Multiplies, Weight, Windows, Workspace};
+use super::arch::{Job, Multiplies, PIXELS, Weight, Windows, Workspace};
 use super::conv::CopyChecked;
 use super::filters::Filters;
 use crate::numerics::{OutputStage, clamp_f32};
@@ -76,12 +76,12 @@ impl<W: Weight> Job<W> for ProductJob<'_, W> {
             multipliers: kernel.multipliers,
             stage: kernel.stage,
         };
-        let rows = x.chunks((I::PIXELS * depth).max(1));
-        for (x, y) in rows.zip(y.chunks_mut((I::PIXELS * outputs).max(1))) {
+        let rows = x.chunks((PIXELS * depth).max(1));
+        for (x, y) in rows.zip(y.chunks_mut((PIXELS * outputs).max(1))) {
             let count = x.len().checked_div(depth)?;
             let held = Windows::piece::<I>(count)?;
             let place = |windows: &mut Windows, piece: Range<usize>| {
-                let mut runs = [[].as_slice(); MAX_PIXELS];
+                let mut runs = [[].as_slice(); PIXELS];
                 for (run, x) in runs.iter_mut().zip(x.chunks_exact(depth.max(1))) {
                     *run = x.get(piece.clone())?;
                 }

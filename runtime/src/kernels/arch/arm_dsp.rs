@@ -11,7 +11,7 @@ use core::arch::naked_asm;
 use core::ops::Range;
 
 use super::scalar::Scalar;
-use super::{Filters, Isa, Multiplies, SUMS, Taps2d, WORDS, Wide, Windows};
+use super::{Filters, Isa, Multiplies, PIXELS, SUMS, Taps2d, WORDS, Wide, Windows};
 #[cfg(target_abi = "eabihf")]
 use crate::numerics::OutputStage;
 
@@ -719,7 +719,6 @@ impl ArmDsp {
 }
 
 impl Isa for ArmDsp {
-    const PIXELS: usize = 2;
     const ELEMENT: usize = 2;
     const ALIGN: u32 = 4;
 
@@ -731,7 +730,7 @@ impl Isa for ArmDsp {
         let second = runs.get(1).copied().unwrap_or(first);
         let words = windows.words.get_mut(at / 2 * pixels..)?;
         let (fours, rest) = (first.len() / 4, first.len() % 4);
-        let fit = pixels <= Self::PIXELS
+        let fit = pixels <= PIXELS
             && second.len() == first.len()
             && at.is_multiple_of(4)
             && (fours + usize::from(rest > 0)) * 2 * pixels <= words.len();
@@ -767,7 +766,7 @@ impl Isa for ArmDsp {
     fn begin(bias: &[i32], pixels: usize, sums: &mut [i32; SUMS]) -> Option<()> {
         let (fours, rest) = bias.split_at(bias.len() & !3);
         let pitch = SUMS.checked_div(pixels)?;
-        if pixels > Self::PIXELS || bias.len() > pitch {
+        if pixels > PIXELS || bias.len() > pitch {
             return None;
         }
         // The second pixel, or the same again.

@@ -59,8 +59,8 @@ impl Workspace {
     }
 }
 
-/// No instruction set takes more pixels together.
-pub(crate) const MAX_PIXELS: usize = if cfg!(target_os = "none") { 2 } else { 8 };
+/// Pixels whose windows are multiplied together: each weight that is read serves all of them.
+pub(crate) const PIXELS: usize = 2;
 
 /// The windows of some pixels, or a piece of each, in the form that an instruction set multiplies.
 #[repr(align(8))]
@@ -142,9 +142,6 @@ impl Taps2d {
 
 /// An instruction set.
 pub(crate) trait Isa {
-    /// Pixels whose windows are multiplied together: each weight that is read serves all of them.
-    const PIXELS: usize;
-
     /// Bytes of an element in [`Windows`].
     const ELEMENT: usize;
 

@@ -45,7 +45,6 @@ fn one_by_one(x: &[i8], w: &[i8]) -> i32 {
 }
 
 impl Isa for Scalar {
-    const PIXELS: usize = 2;
     const ELEMENT: usize = 1;
 
     #[inline(always)]
