@@ -20,7 +20,7 @@ fn main() {
         .split(',')
         .any(|name| name == "simd128");
     let has_tiles = match variable("CARGO_CFG_TARGET_ARCH").as_str() {
-        "x86_64" => variable("CARGO_CFG_TARGET_OS") != "none",
+        "x86_64" | "aarch64" => variable("CARGO_CFG_TARGET_OS") != "none",
         "wasm32" => simd128,
         _ => false,
     };

@@ -36,8 +36,8 @@ compile_error!(
     "niwaki artifacts are little-endian and are read in place: no big-endian machine can run them"
 );
 
-// The example above runs on a host, with its allocator.
-#[cfg(doctest)]
+// The example above runs on a host, with its allocator; and a host can be asked what it has.
+#[cfg(any(test, doctest, all(feature = "std", niwaki_tiles)))]
 extern crate std;
 
 pub mod artifact;

@@ -205,8 +205,6 @@ pub fn ln(x: f32) -> f32 {
 mod tests {
     use super::*;
 
-    extern crate std;
-
     #[test]
     fn rounding_is_half_to_even_at_every_tie_and_near_it() {
         for k in -70_000i32..70_000 {

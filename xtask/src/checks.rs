@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::setup::TARGETS;
+use crate::setup::{AARCH64, TARGETS};
+use crate::tool::QEMU_USER;
 use crate::{firmware, paths, shell};
 
 /// Format and lints of both workspaces.
@@ -62,6 +63,30 @@ pub(crate) fn runtime_targets() -> Result<()> {
         shell::run(shell::cargo(&[&build, &targets[..]].concat()))?;
     }
     Ok(())
+}
+
+/// The runtime's tests on an emulated AArch64 that has dot products: the kernels with them and
+/// without against the scalar ones, and the battery. Optimised, as the emulator takes its time.
+pub(crate) fn aarch64() -> Result<()> {
+    let variable = |name: &str| {
+        let target = AARCH64.to_uppercase().replace('-', "_");
+        format!("CARGO_TARGET_{target}_{name}")
+    };
+    let mut command = shell::cargo(&[
+        "test",
+        "--release",
+        "--package=niwaki",
+        "--all-features",
+        "--lib",
+        "--test=suite",
+        "--target",
+        AARCH64,
+    ]);
+    command.env(variable("LINKER"), "rust-lld").env(
+        variable("RUNNER"),
+        format!("{} -cpu max", QEMU_USER.program),
+    );
+    shell::run(command)
 }
 
 /// The tests of all else, which use the `niwaki` binary, the package in `wasm/pkg` and the

@@ -5,17 +5,21 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::shell;
-use crate::tool::{CHROMIUM, NODE, NPM, PYTHON, QEMU, Tool, apt_get_install};
+use crate::tool::{CHROMIUM, NODE, NPM, PYTHON, QEMU, QEMU_USER, Tool, apt_get_install};
 
 /// The machines that the runtime is compiled for.
-pub(crate) const TARGETS: [&str; 6] = [
+pub(crate) const TARGETS: [&str; 7] = [
     "wasm32-unknown-unknown",
     "thumbv6m-none-eabi",
     "thumbv7m-none-eabi",
     "thumbv7em-none-eabihf",
     "thumbv8m.main-none-eabihf",
     "riscv32imac-unknown-none-elf",
+    AARCH64,
 ];
+
+/// AArch64, with a C library that needs no linker and no other file of that machine.
+pub(crate) const AARCH64: &str = "aarch64-unknown-linux-musl";
 
 const COMPONENTS: [&str; 2] = ["clippy", "rustfmt"];
 
@@ -64,7 +68,7 @@ fn rustup(kind: &str, wanted: &[&str]) -> Result<()> {
 }
 
 fn lacking() -> Vec<&'static Tool> {
-    let tools = [&QEMU, &NODE, &NPM, &PYTHON, &CHROMIUM].into_iter();
+    let tools = [&QEMU, &QEMU_USER, &NODE, &NPM, &PYTHON, &CHROMIUM].into_iter();
     tools.filter(|tool| tool.lack().is_some()).collect()
 }
 

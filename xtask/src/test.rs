@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::models::{self, Image};
 use crate::setup;
 use crate::steps::{self, Outcome, Step};
-use crate::tool::{CHROMIUM, NODE, NPM, PYTHON, QEMU, Tool};
+use crate::tool::{CHROMIUM, NODE, NPM, PYTHON, QEMU, QEMU_USER, Tool};
 use crate::{bench, checks, conformance, demo, firmware, npm, panics, paths, shell, stack};
 
 /// Checks everything; false when something does not hold.
@@ -21,6 +21,7 @@ pub(crate) fn run() -> Result<bool> {
         Step::new("lints", checks::clippy),
         Step::new("tests of the runtime", checks::unit_tests),
         Step::new("the runtime on every machine", checks::runtime_targets),
+        Step::optional("the runtime on an emulated AArch64", || aarch64(&missing)),
         Step::new("acceptance tests", checks::acceptance_tests),
         Step::new("firmware: lints, tests, no panics", firmware),
         Step::optional("kernels on the emulated Cortex-M4", || kernels(&missing)),
@@ -61,6 +62,14 @@ fn lacking(missing: &[&Tool], needed: &Tool) -> Option<Outcome> {
     let tool = missing.iter().find(|tool| tool.program == needed.program)?;
     let lack = tool.lack().unwrap_or_default();
     Some(Outcome::Skipped(format!("{lack}; {}", tool.remedy())))
+}
+
+fn aarch64(missing: &[&Tool]) -> Result<Outcome> {
+    if let Some(skipped) = lacking(missing, &QEMU_USER) {
+        return Ok(skipped);
+    }
+    checks::aarch64()?;
+    Ok(Outcome::Passed)
 }
 
 fn kernels(missing: &[&Tool]) -> Result<Outcome> {

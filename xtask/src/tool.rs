@@ -27,6 +27,16 @@ pub(crate) const QEMU: Tool = Tool {
     homebrew: "qemu",
 };
 
+/// Emulator of AArch64 for programs of Linux. Homebrew's package has none: there the machine is one,
+/// and its own tests are those.
+pub(crate) const QEMU_USER: Tool = Tool {
+    program: "qemu-aarch64",
+    home: "the kernels of AArch64",
+    oldest: 6,
+    debian: "qemu-user",
+    homebrew: "qemu",
+};
+
 /// Node. Version 20 is the oldest that the package is for.
 pub(crate) const NODE: Tool = Tool {
     program: "node",

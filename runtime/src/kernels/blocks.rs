@@ -599,18 +599,15 @@ impl Work for DepthwiseWork<'_, '_> {
     }
 }
 
-#[cfg(all(test, feature = "digests", target_arch = "x86_64"))]
+#[cfg(all(test, feature = "digests", not(target_arch = "wasm32")))]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used)]
 mod tests {
     use super::super::Workspace;
-    use super::super::arch::x86::{FORCED, Set};
+    use super::super::arch::{FORCED, Set};
     use super::*;
     use crate::numerics::OutputStage;
 
-    extern crate std;
     use std::vec::Vec;
-
-    const SETS: [Set; 2] = [Set::Vnni, Set::Avx2];
 
     /// What a kernel that is drawn from a seed gives.
     fn draw(seed: u32) -> Vec<i8> {
@@ -740,13 +737,13 @@ mod tests {
 
     #[test]
     fn every_instruction_set_gives_the_scalar_outputs() {
-        for set in SETS.into_iter().filter(|set| !set.is_there()) {
+        for set in Set::ALL.into_iter().filter(|set| !set.is_there()) {
             std::eprintln!("NOT TESTED: this machine has no {set:?}");
         }
         for seed in 1..=10_000 {
             FORCED.set(Some(None));
             let scalar = draw(seed);
-            for set in SETS.into_iter().filter(|set| set.is_there()) {
+            for set in Set::ALL.into_iter().filter(|set| set.is_there()) {
                 FORCED.set(Some(Some(set)));
                 assert!(scalar == draw(seed), "{set:?}, seed {seed}");
             }

@@ -8,15 +8,22 @@
 mod arm_dsp;
 #[cfg(feature = "kernel-check")]
 pub(crate) mod check;
+#[cfg(all(niwaki_tiles, target_arch = "aarch64"))]
+mod neon;
 mod scalar;
 #[cfg(niwaki_tiles)]
 pub(crate) mod tiles;
 #[cfg(all(niwaki_tiles, target_arch = "wasm32"))]
 mod wasm_simd;
 #[cfg(all(niwaki_tiles, target_arch = "x86_64"))]
-pub(crate) mod x86;
+mod x86;
 
 use core::ops::Range;
+
+#[cfg(all(niwaki_tiles, target_arch = "aarch64"))]
+pub(crate) use neon::Set;
+#[cfg(all(niwaki_tiles, target_arch = "x86_64"))]
+pub(crate) use x86::Set;
 
 use super::filters::Filters;
 use crate::numerics::OutputStage;
@@ -324,8 +331,15 @@ pub(crate) fn run(job: impl Job) -> Option<()> {
 #[cfg(niwaki_tiles)]
 #[inline(always)]
 pub(crate) fn run_tiles(work: impl tiles::Work) -> Option<()> {
-    #[cfg(target_arch = "x86_64")]
-    return x86::Set::best()?.run(work);
+    #[cfg(not(target_arch = "wasm32"))]
+    return Set::best()?.run(work);
     #[cfg(target_arch = "wasm32")]
     wasm_simd::run(work)
+}
+
+#[cfg(all(test, niwaki_tiles, not(target_arch = "wasm32")))]
+std::thread_local! {
+    /// What [`Set::best`] gives to this test: a set, or none.
+    pub(crate) static FORCED: core::cell::Cell<Option<Option<Set>>> =
+        const { core::cell::Cell::new(None) };
 }

@@ -76,16 +76,6 @@ unsafe fn on_avx2(job: impl Job) -> Option<()> {
     job.on::<Scalar>()
 }
 
-#[cfg(test)]
-extern crate std;
-
-#[cfg(test)]
-std::thread_local! {
-    /// What [`Set::best`] gives to this test: a set, or none.
-    pub(crate) static FORCED: core::cell::Cell<Option<Option<Set>>> =
-        const { core::cell::Cell::new(None) };
-}
-
 /// The sets that have tiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Set {
@@ -94,6 +84,10 @@ pub(crate) enum Set {
 }
 
 impl Set {
+    /// All of them, the best one first.
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 2] = [Self::Vnni, Self::Avx2];
+
     /// Whether this machine has it.
     #[inline(always)]
     pub(crate) fn is_there(self) -> bool {
@@ -107,7 +101,7 @@ impl Set {
     #[inline(always)]
     pub(super) fn best() -> Option<Self> {
         #[cfg(test)]
-        if let Some(forced) = FORCED.get() {
+        if let Some(forced) = super::FORCED.get() {
             return forced;
         }
         if vnni() {
