@@ -98,6 +98,8 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
     run(cargo(root, &["clippy", "--all-targets"]).args(deny))?;
     let probe = ["clippy", "--package=niwaki-probe", "--target", CORTEX_M4F];
     run(cargo(root, &probe).args(deny))?;
+    let store = ["clippy", "--package=niwaki-store", "--target", CORTEX_M4F];
+    run(cargo(root, &store).arg("--features=signature").args(deny))?;
 
     let model = fixture(root)?;
     for Board {

@@ -62,7 +62,10 @@ impl Power {
     /// Power that stays on. The seed decides what torn operations leave.
     pub fn new(seed: u64) -> Self {
         let power = Self::default();
-        power.0.random.set(seed | 1);
+        power
+            .0
+            .random
+            .set(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
         power
     }
 
@@ -181,44 +184,47 @@ impl<const WRITE: usize, const ERASE: usize> SimFlash<WRITE, ERASE> {
         self.memory.get_mut(start..start + len).unwrap_or_default()
     }
 
-    /// Brings bytes from what they are to what they shall be, or as far as power lasts.
-    fn change(
-        &mut self,
-        at: usize,
-        len: usize,
-        wanted: &dyn Fn(usize) -> u8,
-    ) -> Result<(), SimError> {
+    /// Writes a unit, or erases a sector without one, or as much of that as power lasts for.
+    fn change(&mut self, at: usize, unit: Option<&[u8]>) -> Result<(), SimError> {
         let tear = self.power.step()?;
         let power = self.power.clone();
-        let erases = len == ERASE && wanted(0) == 0xFF;
-        for (i, byte) in self.range(at, len).iter_mut().enumerate() {
-            let new = wanted(i);
-            *byte = match tear {
-                None | Some(Tear::After) => new,
-                Some(Tear::Before) => *byte,
-                Some(Tear::Front) => {
-                    if i < len / 2 {
-                        new
+        let bytes = self.range(at, unit.map_or(ERASE, <[u8]>::len));
+        let Some(tear) = tear else {
+            match unit {
+                Some(unit) => bytes.copy_from_slice(unit),
+                None => bytes.fill(0xFF),
+            }
+            return Ok(());
+        };
+        let half = bytes.len() / 2;
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            let new = unit.map_or(0xFF, |unit| unit.get(i).copied().unwrap_or(*byte));
+            let done = match tear {
+                Tear::Before => 0,
+                Tear::Front => {
+                    if i < half {
+                        0xFF
                     } else {
-                        *byte
+                        0
                     }
                 }
-                Some(Tear::Back) => {
-                    if i < len / 2 {
-                        *byte
+                Tear::Back => {
+                    if i < half {
+                        0
                     } else {
-                        new
+                        0xFF
                     }
                 }
-                Some(Tear::Bits) => *byte ^ ((*byte ^ new) & power.random()),
-                Some(Tear::Garbage) if erases => power.random(),
-                Some(Tear::Garbage) => *byte & power.random(),
+                Tear::Bits | Tear::Garbage => power.random(),
+                Tear::After => 0xFF,
+            };
+            *byte = match (tear, unit) {
+                (Tear::Garbage, None) => done,
+                (Tear::Garbage, Some(_)) => *byte & done,
+                _ => *byte ^ ((*byte ^ new) & done),
             };
         }
-        match tear {
-            Some(_) => Err(SimError::Off),
-            None => Ok(()),
-        }
+        Err(SimError::Off)
     }
 }
 
@@ -253,7 +259,7 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
             if let Some(wear) = self.wear.get_mut(sector) {
                 *wear += 1;
             }
-            self.change(sector * ERASE, ERASE, &|_| 0xFF)?;
+            self.change(sector * ERASE, None)?;
         }
         Ok(())
     }
@@ -269,7 +275,7 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for SimFlash<WRITE, ERASE>
                     SimError::NotErased
                 });
             }
-            self.change(at, WRITE, &|i| unit.get(i).copied().unwrap_or(0xFF))?;
+            self.change(at, Some(unit))?;
         }
         Ok(())
     }

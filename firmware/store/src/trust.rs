@@ -21,7 +21,28 @@ pub struct PublicKey {
 
 #[cfg(feature = "signature")]
 impl PublicKey {
-    /// Checks the 32 bytes of a key, as `niwaki keygen` writes them.
+    /// Reads the file of a public key that `niwaki keygen` writes: a SubjectPublicKeyInfo in DER.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadKey`] as for [`PublicKey::new`], and when it is of another kind.
+    pub fn from_der(der: &[u8; 44]) -> Result<Self, Error> {
+        // RFC 8410: a sequence of the identifier 1.3.101.112, and of a string of 256 bits.
+        const FRONT: [u8; 12] = [
+            0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+        ];
+        match der.split_last_chunk::<32>() {
+            Some((front, key)) if *front == FRONT => Self::new(key),
+            _ => Err(Error::BadKey),
+        }
+    }
+
+    /// The identifier of this key: see [`crate::key_id`].
+    pub fn id(&self) -> [u8; 8] {
+        crate::key_id(self.key.as_bytes())
+    }
+
+    /// Checks the 32 bytes of a key.
     ///
     /// # Errors
     ///
@@ -41,7 +62,7 @@ impl PublicKey {
     /// [`Error::Unsigned`], [`Error::OtherKey`] and [`Error::BadSignature`].
     pub fn verify(&self, manifest: &Manifest) -> Result<(), Error> {
         let signature = manifest.signature.ok_or(Error::Unsigned)?;
-        let wanted = crate::key_id(self.key.as_bytes());
+        let wanted = self.id();
         if signature.key != wanted {
             return Err(Error::OtherKey {
                 found: signature.key,
