@@ -202,3 +202,52 @@ fn parse(record: &[u8; RECORD]) -> Option<(u32, State)> {
     }
     Some((u32::from_le_bytes(*sequence), State::read(state)?))
 }
+
+#[cfg(all(test, feature = "simulate"))]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::MappedFlash as _;
+    use crate::simulate::{Power, SimFlash, Tear};
+
+    type Flash = SimFlash<4, 256>;
+
+    /// A state that no other number has.
+    fn state(floor: u32) -> State {
+        State {
+            floor,
+            ..State::default()
+        }
+    }
+
+    #[test]
+    fn a_torn_append_leaves_the_record_before_or_the_new_one() {
+        for records in 1..20 {
+            let (mut journal, _) = Journal::open(Flash::new(2, &Power::new(0))).unwrap();
+            for number in 0..records {
+                journal.append(&state(number)).unwrap();
+            }
+            let before = journal.release();
+            // A record of 16 words, and an erasure in front of it when its page is fresh.
+            let operations = if records.is_multiple_of(4) { 17 } else { 16 };
+            for index in 0..operations {
+                for tear in Tear::ALL {
+                    let power = Power::new(index);
+                    let flash = Flash::holding(before.bytes(), &power);
+                    let (mut journal, last) = Journal::open(flash).unwrap();
+                    assert_eq!(last, Some(state(records - 1)));
+                    power.cut_at(index, tear);
+                    journal.append(&state(records)).expect_err("power went off");
+                    power.restore();
+                    let (mut journal, found) = Journal::open(journal.release()).unwrap();
+                    let floor = found.unwrap().floor;
+                    assert!(floor == records || floor == records - 1);
+                    journal.append(&state(100)).unwrap();
+                    let (_, found) = Journal::open(journal.release()).unwrap();
+                    assert_eq!(found, Some(state(100)));
+                }
+            }
+        }
+    }
+}
