@@ -15,6 +15,7 @@ pub mod profile;
 pub mod progress;
 pub mod proof;
 pub mod reference;
+pub mod sign;
 pub mod target;
 pub mod text;
 pub mod validate;

@@ -4,9 +4,12 @@ mod bind;
 mod budget;
 mod compile;
 mod inspect;
+mod keygen;
 mod profile;
 mod run;
+mod sign;
 mod validate;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -38,12 +41,18 @@ enum Command {
     Compile(compile::Compile),
     /// Show what an artifact holds: inputs, outputs, layers, memory, origin.
     Inspect(inspect::Inspect),
+    /// Make a key to sign updates with.
+    Keygen(keygen::Keygen),
     /// Show what each layer takes at a home, and what bounds it.
     Profile(profile::ProfileCommand),
     /// Run an artifact on this machine.
     Run(run::Run),
+    /// Make a signed update for a device of an artifact.
+    Sign(sign::Sign),
     /// Hold an artifact against its reference, on several machines.
     Validate(validate::Validate),
+    /// Check an update as a device does.
+    Verify(verify::Verify),
 }
 
 impl Cli {
@@ -56,9 +65,12 @@ impl Cli {
         match self.command {
             Command::Compile(command) => command.run(),
             Command::Inspect(command) => command.run(),
+            Command::Keygen(command) => command.run(),
             Command::Profile(command) => command.run(),
             Command::Run(command) => command.run(),
+            Command::Sign(command) => command.run(),
             Command::Validate(command) => command.run(),
+            Command::Verify(command) => command.run(),
         }
     }
 }
