@@ -3,6 +3,7 @@
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(niwaki_arm_dsp)");
+    println!("cargo::rustc-check-cfg=cfg(niwaki_mve)");
     println!("cargo::rustc-check-cfg=cfg(niwaki_thumb1)");
     println!("cargo::rustc-check-cfg=cfg(niwaki_tiles)");
     let target = std::env::var("TARGET").unwrap_or_default();
@@ -13,6 +14,15 @@ fn main() {
     // wants to be told of it in another way: those run the scalar loops.
     if target.starts_with("thumbv7em") {
         println!("cargo::rustc-cfg=niwaki_arm_dsp");
+    }
+    // Vectors are an option of Armv8.1-M that no target has by itself, and cargo names no feature of it:
+    // who compiles for a Cortex-M55 or M85 says so.
+    let flags = std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let has_mve = ["cortex-m55", "cortex-m85"]
+        .iter()
+        .any(|cpu| flags.contains(&format!("target-cpu={cpu}")));
+    if has_mve && target.ends_with("eabihf") {
+        println!("cargo::rustc-cfg=niwaki_mve");
     }
     // Vectors of sums, and a stack that holds what they are computed from.
     let variable = |name: &str| std::env::var(name).unwrap_or_default();

@@ -13,20 +13,24 @@ struct Board {
     name: &'static str,
     package: &'static str,
     target: &'static str,
+    /// What the compiler is told beside the target.
+    cpu: Option<&'static str>,
 }
 
 /// Every board there is.
-const BOARDS: [Board; 3] = [
+const BOARDS: [Board; 4] = [
     Board {
         name: "mps2-an386",
         package: "mps2-an386",
         target: CORTEX_M4F,
+        cpu: None,
     },
     // The same board with a Cortex-M3 in it.
     Board {
         name: "mps2-an385",
         package: "mps2-an386",
         target: "thumbv7m-none-eabi",
+        cpu: None,
     },
     // The same with code for a Cortex-M0, of which no emulated board has the memory: a Cortex-M3
     // executes it instruction by instruction, as it is.
@@ -34,6 +38,14 @@ const BOARDS: [Board; 3] = [
         name: "mps2-an385-armv6m",
         package: "mps2-an386",
         target: "thumbv6m-none-eabi",
+        cpu: None,
+    },
+    // The same program on the successor of that board, a Cortex-M55 with MVE.
+    Board {
+        name: "mps3-an547",
+        package: "mps2-an386",
+        target: "thumbv8m.main-none-eabihf",
+        cpu: Some("cortex-m55"),
     },
 ];
 
@@ -52,6 +64,7 @@ pub(crate) fn build(root: &Path, board: &str, model: &Path) -> Result<PathBuf> {
         name,
         package,
         target,
+        cpu,
     }) = BOARDS.iter().find(|known| known.name == board)
     else {
         let known = BOARDS.map(|board| board.name).join(", ");
@@ -69,7 +82,7 @@ pub(crate) fn build(root: &Path, board: &str, model: &Path) -> Result<PathBuf> {
     // been copied from there. The lock is given back when the file is closed.
     let lock = File::create(images.join(".lock"))?;
     lock.lock()?;
-    let mut command = cargo(root, &["build", "--release", "--target", target]);
+    let mut command = cargo_for(root, *cpu, &["build", "--release", "--target", target]);
     command.args(["--package", package]);
     run(command.env("NIWAKI_MODEL", &model))?;
 
@@ -103,10 +116,13 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
 
     let model = fixture(root)?;
     for Board {
-        package, target, ..
+        package,
+        target,
+        cpu,
+        ..
     } in &BOARDS
     {
-        let mut command = cargo(root, &["clippy", "--target", target]);
+        let mut command = cargo_for(root, *cpu, &["clippy", "--target", target]);
         command.args(["--package", package, KERNEL_CHECK]);
         run(command.args(deny).env("NIWAKI_MODEL", &model))?;
     }
@@ -116,20 +132,28 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
 /// What `bin/kernels` of a board needs of the runtime.
 const KERNEL_CHECK: &str = "--features=kernel-check";
 
-/// Holds the Cortex-M4's kernels against the scalar ones on random work, on the emulated board.
+/// Holds the kernels of the Cortex-M4 and the Cortex-M55 against the scalar ones on random work, on
+/// the emulated boards.
 ///
 /// # Errors
 ///
 /// When they differ, when the image does not build, or when QEMU is not there.
 pub(crate) fn check_kernels(root: &Path) -> Result<()> {
-    let mut command = cargo(root, &["build", "--release", "--target", CORTEX_M4F]);
-    command.args(["--package=mps2-an386", "--bin=kernels", KERNEL_CHECK]);
-    run(command.env("NIWAKI_MODEL", fixture(root)?))?;
-    let image = release_folder(root, CORTEX_M4F).join("kernels");
-    let mut qemu = Command::new(QEMU.program);
-    qemu.args(["-M", "mps2-an386", "-nographic"]);
-    qemu.args(["-semihosting-config", "enable=on,target=native", "-kernel"]);
-    run(qemu.arg(image)).context("the kernels and the scalar ones differ on the Cortex-M4")
+    let model = fixture(root)?;
+    let have_kernels = |board: &&Board| ["mps2-an386", "mps3-an547"].contains(&board.name);
+    for board in BOARDS.iter().filter(have_kernels) {
+        let build = ["build", "--release", "--target", board.target];
+        let mut command = cargo_for(root, board.cpu, &build);
+        command.args(["--package", board.package, "--bin=kernels", KERNEL_CHECK]);
+        run(command.env("NIWAKI_MODEL", &model))?;
+        let image = release_folder(root, board.target).join("kernels");
+        let mut qemu = Command::new(QEMU.program);
+        qemu.args(["-M", board.name, "-nographic"]);
+        qemu.args(["-semihosting-config", "enable=on,target=native", "-kernel"]);
+        let differ = || format!("the kernels and the scalar ones differ on {}", board.name);
+        run(qemu.arg(image)).with_context(differ)?;
+    }
+    Ok(())
 }
 
 /// A model for crates that do not compile without one, where any will do.
@@ -158,6 +182,15 @@ pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Command {
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .env("CARGO_TARGET_DIR", folder.join("target"))
         .current_dir(folder);
+    command
+}
+
+/// The same, with code for one processor of the target.
+pub(crate) fn cargo_for(root: &Path, cpu: Option<&str>, arguments: &[&str]) -> Command {
+    let mut command = cargo(root, arguments);
+    if let Some(cpu) = cpu {
+        command.env("RUSTFLAGS", format!("-Ctarget-cpu={cpu}"));
+    }
     command
 }
 

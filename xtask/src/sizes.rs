@@ -124,11 +124,7 @@ fn link(root: &Path, machine: &Machine, image: &str) -> Result<Image> {
         "--target",
         machine.target,
     ];
-    let mut command = firmware::cargo(root, &build);
-    if let Some(cpu) = machine.cpu {
-        command.env("RUSTFLAGS", format!("-Ctarget-cpu={cpu}"));
-    }
-    firmware::run(&mut command)?;
+    firmware::run(&mut firmware::cargo_for(root, machine.cpu, &build))?;
     Image::open(&firmware::release_folder(root, machine.target).join(image))
 }
 

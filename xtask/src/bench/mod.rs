@@ -24,7 +24,7 @@ use crate::tool::QEMU;
 Examples:
   cargo xtask bench --icount
       Executed instructions of one run, exactly, and bytes of code of each reference model.
-  cargo xtask bench --icount --core cortex-m0,cortex-m3,cortex-m4
+  cargo xtask bench --icount --core cortex-m0,cortex-m3,cortex-m4,cortex-m55
       The same on other cores.
   cargo xtask bench --icount --functions 12 out/digits.niwaki
       The twelve functions where most of them go.
@@ -47,7 +47,7 @@ pub(crate) struct Bench {
     /// Show the N functions that most instructions are executed in.
     #[arg(long, value_name = "N", requires = "icount")]
     functions: Option<usize>,
-    /// The cores to count on: cortex-m0, cortex-m3, cortex-m4.
+    /// The cores to count on: cortex-m0, cortex-m3, cortex-m4, cortex-m55.
     #[arg(
         long = "core",
         value_name = "CORE",
@@ -86,7 +86,7 @@ struct Core {
     machine: &'static str,
 }
 
-const CORES: [Core; 3] = [
+const CORES: [Core; 4] = [
     Core {
         name: "cortex-m0",
         board: "mps2-an385-armv6m",
@@ -101,6 +101,11 @@ const CORES: [Core; 3] = [
         name: "cortex-m4",
         board: "mps2-an386",
         machine: "mps2-an386",
+    },
+    Core {
+        name: "cortex-m55",
+        board: "mps3-an547",
+        machine: "mps3-an547",
     },
 ];
 

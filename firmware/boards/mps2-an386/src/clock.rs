@@ -5,13 +5,14 @@ use cortex_m_rt::exception;
 use niwaki_firmware::Meter;
 use portable_atomic::{AtomicU32, Ordering};
 
-/// An instruction takes QEMU 1 ns with `-icount shift=0`, a tick of this 25 MHz clock 40 ns.
-const INSTRUCTIONS_PER_TICK: u64 = 40;
+/// An instruction takes QEMU 1 ns with `-icount shift=0`, a tick of this 25 MHz clock 40 ns, and one
+/// of the AN547's 32 MHz 31.25 ns: instructions in four ticks.
+const INSTRUCTIONS_PER_4_TICKS: u64 = if cfg!(niwaki_an547) { 125 } else { 160 };
 
 /// The counter counts down from here, and has no more bits.
 const RELOAD: u32 = 0x00ff_ffff;
 
-/// Ticks from one wrap to the next: 671 million instructions.
+/// Ticks from one wrap to the next: 671 million instructions, 524 million on the AN547.
 const PERIOD: u64 = RELOAD as u64 + 1;
 
 /// How often the counter has wrapped.
@@ -22,7 +23,7 @@ fn SysTick() {
     WRAPS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Counts instructions in steps of 40, with the SysTick counter. Without `-icount shift=0` QEMU
+/// Counts instructions in steps of a tick, with the SysTick counter. Without `-icount shift=0` QEMU
 /// runs by the host's clock, and the count means nothing.
 pub(crate) struct InstructionMeter {
     /// Whoever has it could stop the counter.
@@ -51,7 +52,7 @@ impl Meter for InstructionMeter {
             let settled = left != 0 && !SCB::is_pendst_pending();
             if settled && wraps == WRAPS.load(Ordering::Relaxed) {
                 let ticks = u64::from(wraps) * PERIOD + (PERIOD - u64::from(left));
-                return ticks * INSTRUCTIONS_PER_TICK;
+                return ticks * INSTRUCTIONS_PER_4_TICKS / 4;
             }
         }
     }

@@ -8,6 +8,8 @@
 mod arm_dsp;
 #[cfg(feature = "kernel-check")]
 pub(crate) mod check;
+#[cfg(niwaki_mve)]
+mod mve;
 #[cfg(all(niwaki_tiles, target_arch = "aarch64"))]
 mod neon;
 mod scalar;
@@ -122,7 +124,7 @@ pub(crate) struct Taps2d {
 }
 
 /// For kernels that work with pointers.
-#[cfg(niwaki_arm_dsp)]
+#[cfg(any(niwaki_arm_dsp, niwaki_mve))]
 impl Taps2d {
     /// Elements from the first of the first tap to the end of the last, for so many channels.
     #[inline(always)]
@@ -323,7 +325,9 @@ pub(crate) fn run(job: impl Job) -> Option<()> {
     return job.on::<arm_dsp::ArmDsp>();
     #[cfg(all(niwaki_tiles, target_arch = "x86_64"))]
     return x86::run(job);
-    #[cfg(not(any(niwaki_arm_dsp, all(niwaki_tiles, target_arch = "x86_64"))))]
+    #[cfg(niwaki_mve)]
+    return job.on::<mve::Mve>();
+    #[cfg(not(any(niwaki_arm_dsp, niwaki_mve, all(niwaki_tiles, target_arch = "x86_64"))))]
     job.on::<scalar::Scalar>()
 }
 
