@@ -116,6 +116,8 @@ struct Log {
     counted: usize,
     /// The block that was translated last and has not been executed.
     translated: Vec<u64>,
+    /// Whether its last instruction lacks its second half.
+    halved: bool,
     /// By where their translations lie.
     blocks: HashMap<u64, Block>,
     /// By the instruction's address: of blocks whose translations have been thrown away.
@@ -130,6 +132,7 @@ impl Log {
             counting: false,
             counted: 0,
             translated: Vec::new(),
+            halved: false,
             blocks: HashMap::new(),
             addresses: BTreeMap::new(),
         }
@@ -151,8 +154,34 @@ impl Log {
             }
         } else if line.starts_with(b"IN:") {
             self.translated.clear();
+            self.halved = false;
         } else if line.starts_with(b"0x") {
-            self.translated.extend(hexadecimal(line, b"0x"));
+            self.listed(line);
+        }
+    }
+
+    /// Reads a line of a block: `0x00000102:  f008 ffb2  bl       #0x300`.
+    ///
+    /// The emulator's disassembler takes instructions that it does not know apart, those of MVE among
+    /// them. So where they begin is told from their halves.
+    fn listed(&mut self, line: &[u8]) {
+        let (Some(mut address), Some(colon)) = (
+            hexadecimal(line, b"0x"),
+            line.iter().position(|&byte| byte == b':'),
+        ) else {
+            return;
+        };
+        let words = line[colon + 1..].split(u8::is_ascii_whitespace);
+        let halves = words
+            .skip_while(|word| word.is_empty())
+            .take_while(|word| word.len() == 4);
+        for half in halves.map_while(|half| hexadecimal(half, b"")) {
+            if !self.halved {
+                self.translated.push(address);
+            }
+            // Of Thumb instructions those have two halves that begin with 29, 30 or 31 in five bits.
+            self.halved = !self.halved && half >> 11 >= 29;
+            address += 2;
         }
     }
 
@@ -204,7 +233,11 @@ impl Log {
 
 /// The hexadecimal number behind the first `mark`.
 fn hexadecimal(line: &[u8], mark: &[u8]) -> Option<u64> {
-    let at = line.windows(mark.len()).position(|window| window == mark)?;
+    let at = if mark.is_empty() {
+        0
+    } else {
+        line.windows(mark.len()).position(|window| window == mark)?
+    };
     let digits = line[at + mark.len()..]
         .iter()
         .map_while(|&byte| char::from(byte).to_digit(16));
@@ -250,6 +283,22 @@ Trace 0: 0x7f0000000300 [00800408/00000102/00000110/ff020200] main
         LOG.lines().for_each(|line| log.line(line.as_bytes()));
         let counts: Vec<(u64, u64)> = log.finish().unwrap().into_iter().collect();
         assert_eq!(counts, [(0x102, 2), (0x106, 2), (0x200, 1)]);
+    }
+
+    #[test]
+    fn an_instruction_that_the_disassembler_does_not_know_is_one() {
+        // DLSTP, LDRD, VMLADAVA.
+        const BLOCK: &str = "\
+IN: products
+0x00000a30:  f009       .byte    0x09, 0xf0
+0x00000a32:  e001       b        #0xa38
+0x00000a34:  e9d8 0400  ldrd     r0, r4, [r8]
+0x00000a38:  eef0       .byte    0xf0, 0xee
+0x00000a3a:  e924 4770  ldr      r0, [r0]
+";
+        let mut log = Log::new(0, 0);
+        BLOCK.lines().for_each(|line| log.line(line.as_bytes()));
+        assert_eq!(log.translated, [0xa30, 0xa34, 0xa38, 0xa3c]);
     }
 
     #[test]
