@@ -101,6 +101,8 @@ impl<W: Weight> Job<W> for ConvJob<'_, W> {
         let out_c = group_out * groups as usize;
         // Other runs go there by way of an array of bytes.
         let in_place = kernel.group_in.is_multiple_of(I::ALIGN);
+        // Rows of windows are runs of input.
+        let by_rows = I::APART && groups == 1 && window.dilation_w == 1;
         let mut left = window.pixels(band)?;
         let mut pixels = [Pixel::default(); PIXELS];
         for y in y.chunks_mut((PIXELS * out_c).max(1)) {
@@ -125,7 +127,9 @@ impl<W: Weight> Job<W> for ConvJob<'_, W> {
                 };
                 let place = |windows: &mut Windows, piece: Range<usize>| {
                     let pixels = pixels.get(..count)?;
-                    if in_place {
+                    if by_rows && piece == (0..len) {
+                        kernel.gather_rows::<I>(pixels, x, windows)
+                    } else if in_place {
                         let place = |at, runs: &[&[i8]]| I::place(windows, at, runs);
                         kernel.gather(pixels, group, x, piece, place)
                     } else {
@@ -181,6 +185,48 @@ impl<W> ConvI8<'_, W> {
             within += most;
             if within == row_len {
                 (ky, within) = (ky + 1, 0);
+            }
+        }
+        Some(())
+    }
+
+    /// The same of whole windows in which each row is a run, for instruction sets that have every window
+    /// on its own.
+    #[inline(never)]
+    fn gather_rows<I: Isa>(&self, pixels: &[Pixel], x: &[i8], windows: &mut Windows) -> Option<()> {
+        let Window {
+            kernel_h,
+            kernel_w,
+            in_w,
+            dilation_h,
+            ..
+        } = *self.window;
+        let in_c = self.group_in as usize;
+        let row_len = kernel_w as usize * in_c;
+        let line = (in_w * dilation_h) as usize * in_c;
+        let padding = [self.input_zero_point as i8; PADDING];
+        for (n, pixel) in pixels.iter().enumerate() {
+            let Pixel { rows, columns, .. } = *pixel;
+            let mut place = |at, run: &[i8]| I::place_run(windows, pixels.len(), n, at, run);
+            let inside = rows.count() > 0 && columns.count() > 0;
+            if !inside || rows.count() < kernel_h || columns.count() < kernel_w {
+                let mut at = 0;
+                while at < kernel_h as usize * row_len {
+                    let left = kernel_h as usize * row_len - at;
+                    place(at, padding.get(..left.min(PADDING))?)?;
+                    at += PADDING;
+                }
+            }
+            if !inside {
+                continue;
+            }
+            let len = columns.count() as usize * in_c;
+            let mut at = rows.first as usize * row_len + columns.first as usize * in_c;
+            let mut from = pixel.input_index(rows.first, columns.first) * in_c;
+            for _ in rows.first..rows.end {
+                place(at, x.get(from..from + len)?)?;
+                at += row_len;
+                from += line;
             }
         }
         Some(())

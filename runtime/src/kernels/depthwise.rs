@@ -2,6 +2,7 @@
 
 use super::arch::{self, Isa, Job, SUMS, Taps2d, Workspace};
 use super::conv::CopyChecked;
+use super::filters::Filters;
 use super::window::Pixel;
 use super::{Band, Window};
 use crate::numerics::{OutputStage, clamp_f32};
@@ -67,10 +68,11 @@ impl Job for DepthwiseJob<'_> {
         } = self;
         let channels = kernel.channels as usize;
         let padding = [kernel.input_zero_point as i8; SUMS];
-        let mut pixels = y.chunks_exact_mut(channels.max(1));
-        kernel.window.for_each_pixel(band, |pixel| {
+        let window = kernel.window;
+        let mut rest = y;
+        let single = |pixel: Pixel, workspace: &mut Workspace, y: &mut [i8]| {
             let mut start = 0;
-            for outputs in pixels.next()?.chunks_mut(SUMS) {
+            for outputs in y.chunks_mut(SUMS) {
                 let end = start + outputs.len();
                 I::begin(kernel.bias.get(start..end)?, 1, &mut workspace.sums)?;
                 let sums = workspace.sums.get_mut(..outputs.len())?;
@@ -80,6 +82,40 @@ impl Job for DepthwiseJob<'_> {
                 start = end;
             }
             Some(())
+        };
+        if !I::ROWS {
+            let mut pixels = rest.chunks_exact_mut(channels.max(1));
+            return window.for_each_pixel(band, |pixel| single(pixel, workspace, pixels.next()?));
+        }
+        let filters = Filters {
+            weights: kernel.weights,
+            len: 0,
+            bias: kernel.bias,
+            multipliers: kernel.multipliers,
+            stage: kernel.stage,
+        };
+        let line = (window.in_w * window.dilation_h) as usize * channels;
+        let taps = Taps2d {
+            rows: window.kernel_h as usize,
+            columns: window.kernel_w as usize,
+            x_stride: [line, window.dilation_w as usize * channels],
+            w_stride: [window.kernel_w as usize * channels, channels],
+        };
+        let step = window.stride_w as usize * channels;
+        window.for_each_span(band, |pixel, alike| {
+            let is_whole =
+                [pixel.rows.count(), pixel.columns.count()] == [window.kernel_h, window.kernel_w];
+            let count = if is_whole { alike } else { 1 };
+            let (y, behind) =
+                core::mem::take(&mut rest).split_at_mut_checked(count as usize * channels)?;
+            rest = behind;
+            if is_whole {
+                let x = x.get(pixel.input_index(0, 0) * channels..)?;
+                I::depthwise_row(&taps, x, step, &filters, &mut workspace.sums, y)?;
+            } else {
+                single(pixel, workspace, y)?;
+            }
+            Some(count)
         })
     }
 }

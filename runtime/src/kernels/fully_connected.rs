@@ -76,6 +76,9 @@ impl<W: Weight> Job<W> for ProductJob<'_, W> {
             multipliers: kernel.multipliers,
             stage: kernel.stage,
         };
+        if <I as Multiplies<W>>::rows(&filters, &mut workspace.sums, x, y).is_some() {
+            return Some(());
+        }
         let rows = x.chunks((PIXELS * depth).max(1));
         for (x, y) in rows.zip(y.chunks_mut((PIXELS * outputs).max(1))) {
             let count = x.len().checked_div(depth)?;

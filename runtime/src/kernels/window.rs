@@ -222,6 +222,30 @@ impl Window {
         Some(rows.flat_map(move |row| columns.clone().map(move |ox| row.pixel(self, ox))))
     }
 
+    /// Calls `span` for output pixels of a band in memory order, with the taps of the first and how many
+    /// from there on, in its row, have as many: it gives how many of them it has done.
+    #[inline(always)]
+    pub(crate) fn for_each_span(
+        &self,
+        band: &Band,
+        mut span: impl FnMut(Pixel, u32) -> Option<u32>,
+    ) -> Option<()> {
+        let reach = (self.kernel_w - 1) * self.dilation_w + 1;
+        let free = (self.in_w + self.pad_left).saturating_sub(reach);
+        // Behind the last pixel whose columns all lie on the input or on the left of it.
+        let end = (free.checked_div(self.stride_w)? + 1).min(self.out_w);
+        for row in self.rows_of(band)? {
+            let mut ox = 0;
+            while ox < self.out_w {
+                let pixel = row.pixel(self, ox);
+                let is_whole = pixel.columns.count() == self.kernel_w;
+                let alike = if is_whole { end.saturating_sub(ox) } else { 1 };
+                ox += span(pixel, alike.max(1))?.max(1);
+            }
+        }
+        Some(())
+    }
+
     /// Calls `pixel` for each output pixel of a band in memory order, with the taps of both axes.
     #[inline(always)]
     pub(crate) fn for_each_pixel(

@@ -36,15 +36,22 @@ use crate::numerics::OutputStage;
 /// 72 of them are 72 elements of two pixels in 16 bits: a half, a fourth or an eighth of the windows
 /// of 3x3 over 16, 32 or 64 channels.
 ///
+/// A Cortex-M55 has more memory: 144 of them are the whole windows of 3x3 over 32
+/// channels.
+///
 /// Where there are tiles (`blocks.rs`), hardly anything comes here.
-const WORDS: usize = if cfg!(any(target_os = "none", niwaki_tiles)) {
+const WORDS: usize = if cfg!(niwaki_mve) {
+    144
+} else if cfg!(any(target_os = "none", niwaki_tiles)) {
     72
 } else {
     4096
 };
 
 /// Sums that are held at once.
-pub(crate) const SUMS: usize = if cfg!(any(target_os = "none", niwaki_tiles)) {
+pub(crate) const SUMS: usize = if cfg!(niwaki_mve) {
+    128
+} else if cfg!(any(target_os = "none", niwaki_tiles)) {
     64
 } else {
     512
@@ -161,6 +168,22 @@ pub(crate) trait Isa {
     /// some elements behind them may change. `None` when they do not fit.
     fn place(windows: &mut Windows, at: usize, runs: &[&[i8]]) -> Option<()>;
 
+    /// Whether each window is on its own in memory, so that [`Isa::place_run`] takes one at a time.
+    const APART: bool = false;
+
+    /// Copies a run of input to element `at` of the window of one of `pixels` pixels. `None` when it
+    /// does not fit, or windows are not apart.
+    #[inline(always)]
+    fn place_run(
+        _windows: &mut Windows,
+        _pixels: usize,
+        _pixel: usize,
+        _at: usize,
+        _run: &[i8],
+    ) -> Option<()> {
+        None
+    }
+
     /// Sets the sums of `pixels` pixels to the bias.
     #[inline(always)]
     fn begin(bias: &[i32], pixels: usize, sums: &mut [i32; SUMS]) -> Option<()> {
@@ -182,9 +205,38 @@ pub(crate) trait Isa {
         sums: &mut [i32; SUMS],
     ) -> Option<()>;
 
+    /// Computes all channels of rows of input, `filters.len` elements each, one behind the other. `None`,
+    /// with nothing or something written, where the instruction set does not take them as they are.
+    #[inline(always)]
+    fn rows(
+        _filters: &Filters<'_>,
+        _sums: &mut [i32; SUMS],
+        _x: &[i8],
+        _y: &mut [i8],
+    ) -> Option<()> {
+        None
+    }
+
     /// Adds to `sums[c]` the products of input and weights at channel `c` of every tap. `None` when
     /// a tap leaves its slice.
     fn depthwise(taps: &Taps2d, x: &[i8], w: &[i8], sums: &mut [i32]) -> Option<()>;
+
+    /// Whether there is [`Isa::depthwise_row`].
+    const ROWS: bool = false;
+
+    /// Computes pixels of a row whose taps are alike, from the first one's bias to its outputs. The input
+    /// of each begins `step` behind that of the one before. `None` when a tap leaves its slice.
+    #[inline(always)]
+    fn depthwise_row(
+        _taps: &Taps2d,
+        _x: &[i8],
+        _step: usize,
+        _filters: &Filters<'_>,
+        _sums: &mut [i32; SUMS],
+        _y: &mut [i8],
+    ) -> Option<()> {
+        None
+    }
 
     /// [`OutputStage::requantize`] of each sum, for multipliers that are finite, as the check at load
     /// wants them. `None` when the lengths differ.
@@ -219,9 +271,25 @@ pub(crate) trait Multiplies<W>: Isa {
         piece: Range<usize>,
         sums: &mut [i32; SUMS],
     ) -> Option<()>;
+
+    /// [`Isa::rows`] with such weights.
+    #[inline(always)]
+    fn rows(
+        _filters: &Filters<'_, W>,
+        _sums: &mut [i32; SUMS],
+        _x: &[i8],
+        _y: &mut [i8],
+    ) -> Option<()> {
+        None
+    }
 }
 
 impl<I: Isa> Multiplies<i8> for I {
+    #[inline(always)]
+    fn rows(filters: &Filters<'_>, sums: &mut [i32; SUMS], x: &[i8], y: &mut [i8]) -> Option<()> {
+        <I as Isa>::rows(filters, sums, x, y)
+    }
+
     #[inline(always)]
     fn products(
         windows: &Windows,

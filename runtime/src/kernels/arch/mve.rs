@@ -190,7 +190,7 @@ struct Columns {
     count: usize,
 }
 
-/// Adds the products of a depthwise window, sixteen channels at a time: 15 instructions a tap.
+/// Adds the products of a depthwise window, sixteen channels at a time: 14 instructions a tap.
 ///
 /// # Safety
 ///
@@ -199,22 +199,7 @@ struct Columns {
 unsafe extern "C" fn depthwise_16(columns: &Columns) {
     naked_asm!(
         ".cpu cortex-m55",
-        "push {{r4-r11, lr}}",
-        "vpush {{d8-d13}}",
-        "ldm r0, {{r1-r6, r8-r11}}",
-        "2:",
-        "mov r7, r10",
-        // Sums of even channels and of odd ones, as the products come.
-        "vld20.32 {{q0, q1}}, [r7]",
-        "vld21.32 {{q0, q1}}, [r7]!",
-        "vld20.32 {{q2, q3}}, [r7]",
-        "vld21.32 {{q2, q3}}, [r7]",
-        "mov r0, r8",
-        "mov r7, r9",
-        "mov r12, r6",
-        "3:",
-        "dls lr, r5",
-        "4:",
+        ".macro niwaki_tap_16",
         "vldrb.s16 q4, [r0]",
         "vldrb.s16 q5, [r7]",
         "vmullb.s16 q6, q4, q5",
@@ -229,7 +214,34 @@ unsafe extern "C" fn depthwise_16(columns: &Columns) {
         "vmullt.s16 q4, q4, q5",
         "vadd.i32 q2, q2, q6",
         "vadd.i32 q3, q3, q4",
-        "le lr, 4b",
+        ".endm",
+        "push {{r4-r11, lr}}",
+        "vpush {{d8-d13}}",
+        "ldm r0, {{r1-r6, r8-r11}}",
+        "2:",
+        "mov r7, r10",
+        // Sums of even channels and of odd ones, as the products come.
+        "vld20.32 {{q0, q1}}, [r7]",
+        "vld21.32 {{q0, q1}}, [r7]!",
+        "vld20.32 {{q2, q3}}, [r7]",
+        "vld21.32 {{q2, q3}}, [r7]",
+        "mov r0, r8",
+        "mov r7, r9",
+        "mov r12, r6",
+        "3:",
+        "cmp r5, #3",
+        "bne 4f",
+        // The usual: no loop.
+        "niwaki_tap_16",
+        "niwaki_tap_16",
+        "niwaki_tap_16",
+        "b 6f",
+        "4:",
+        "dls lr, r5",
+        "5:",
+        "niwaki_tap_16",
+        "le lr, 5b",
+        "6:",
         "add r0, r0, r3",
         "add r7, r7, r4",
         "subs r12, #1",
@@ -244,6 +256,7 @@ unsafe extern "C" fn depthwise_16(columns: &Columns) {
         "bne 2b",
         "vpop {{d8-d13}}",
         "pop {{r4-r11, pc}}",
+        ".purgem niwaki_tap_16",
     )
 }
 
@@ -416,6 +429,23 @@ impl Isa for Mve {
         Some(())
     }
 
+    const APART: bool = true;
+
+    #[inline(always)]
+    fn place_run(
+        windows: &mut Windows,
+        pixels: usize,
+        pixel: usize,
+        at: usize,
+        run: &[i8],
+    ) -> Option<()> {
+        let to = windows.bytes_mut(pixels).nth(pixel)?;
+        let to = to.get_mut(at..)?.get_mut(..run.len())?;
+        // SAFETY: both have as many bytes.
+        unsafe { copy(to.as_mut_ptr(), run.as_ptr(), run.len()) };
+        Some(())
+    }
+
     #[inline(always)]
     fn begin(bias: &[i32], pixels: usize, sums: &mut [i32; SUMS]) -> Option<()> {
         let pitch = SUMS.checked_div(pixels)?;
@@ -508,6 +538,79 @@ impl Isa for Mve {
     }
 
     #[inline(never)]
+    fn rows(filters: &Filters<'_>, sums: &mut [i32; SUMS], x: &[i8], y: &mut [i8]) -> Option<()> {
+        const PITCH: usize = SUMS / 2;
+        let (len, channels) = (filters.len, filters.bias.len());
+        // A single row is multiplied by four channels at a time elsewhere.
+        let fits = len > 0
+            && x.len() >= 2 * len
+            && filters.multipliers.len() == channels
+            && len.checked_mul(channels)? <= filters.weights.len();
+        if !fits {
+            return None;
+        }
+        let [low, high] = filters.stage.range().map(i32::from);
+        let bounds = [filters.stage.zero_point(), low, high];
+        let back = (len + 15) & !15;
+        let mut tiles = Tiles2x2 {
+            x: [x.as_ptr(); 2],
+            w: [filters.weights.as_ptr(); 2],
+            sums: sums.as_mut_ptr(),
+            len,
+            skip: (2 * len).wrapping_sub(back),
+            back,
+            end: sums.as_mut_ptr(),
+        };
+        let outputs = y.chunks_mut((2 * channels).max(1));
+        for (x, y) in x.chunks(2 * len).zip(outputs) {
+            // The second row, or the same again.
+            let second = if x.len() == 2 * len { len } else { 0 };
+            let rows = if second > 0 { 2 } else { 1 };
+            if x.len() < len || y.len() != rows * channels {
+                return None;
+            }
+            tiles.x = [x.as_ptr(), x.as_ptr().wrapping_add(second)];
+            let mut start = 0;
+            while start < channels {
+                let count = (channels - start).min(PITCH);
+                let bias = filters.bias.as_ptr().wrapping_add(start);
+                let to = sums.as_mut_ptr();
+                // SAFETY: `count` biases are there from `start` on, and as many sums of both rows.
+                unsafe { copy_twice(to, to.wrapping_add(PITCH), bias, count) };
+                let w = filters.weights.as_ptr().wrapping_add(start * len);
+                let whole = count & !1;
+                if whole > 0 {
+                    tiles.w = [w, w.wrapping_add(len)];
+                    tiles.sums = to;
+                    tiles.end = to.wrapping_add(whole);
+                    // SAFETY: `fits` has shown that the weights of all channels are there; both rows have
+                    // `len` elements, which is not 0; there are sums for `whole` channels, one at least.
+                    unsafe { products_2x2(&tiles) };
+                }
+                if whole < count {
+                    // The last channel twice: nobody reads the second one's sums, of which `PITCH`, an even
+                    // number, leaves room for.
+                    tiles.w = [w.wrapping_add(whole * len); 2];
+                    tiles.sums = to.wrapping_add(whole);
+                    tiles.end = to.wrapping_add(whole + 2);
+                    // SAFETY: as above.
+                    unsafe { products_2x2(&tiles) };
+                }
+                let multipliers = filters.multipliers.as_ptr().wrapping_add(start);
+                for row in 0..rows {
+                    let sums = to.wrapping_add(row * PITCH);
+                    let y = y.as_mut_ptr().wrapping_add(row * channels + start);
+                    // SAFETY: from `start` on there are `count` multipliers and outputs of each row, and
+                    // there are as many sums.
+                    unsafe { requantize(sums, multipliers, y, count, &bounds) };
+                }
+                start += count;
+            }
+        }
+        Some(())
+    }
+
+    #[inline(never)]
     fn depthwise(taps: &Taps2d, x: &[i8], w: &[i8], sums: &mut [i32]) -> Option<()> {
         if taps.rows == 0 || taps.columns == 0 || sums.is_empty() {
             return Some(());
@@ -549,6 +652,90 @@ impl Isa for Mve {
             let count = rest.len();
             // SAFETY: as said.
             unsafe { depthwise_some(&columns(at, rest, count)) };
+        }
+        Some(())
+    }
+
+    const ROWS: bool = true;
+
+    #[inline(never)]
+    fn depthwise_row(
+        taps: &Taps2d,
+        x: &[i8],
+        step: usize,
+        filters: &Filters<'_>,
+        sums: &mut [i32; SUMS],
+        y: &mut [i8],
+    ) -> Option<()> {
+        let channels = filters.bias.len();
+        let pixels = y.len().checked_div(channels)?;
+        let last = pixels.checked_sub(1)?.checked_mul(step)?;
+        let fits = taps.rows > 0
+            && taps.columns > 0
+            && filters.multipliers.len() == channels
+            && taps.fit(channels, x.len().checked_sub(last)?, filters.weights.len());
+        if !fits {
+            return None;
+        }
+        let [low, high] = filters.stage.range().map(i32::from);
+        let bounds = [filters.stage.zero_point(), low, high];
+        let [x_row, x_step] = taps.x_stride;
+        let [w_row, w_step] = taps.w_stride;
+        let skip = |row: usize, step: usize| row.wrapping_sub(step.wrapping_mul(taps.columns));
+        let to = sums.as_mut_ptr();
+        let mut columns = Columns {
+            x_step,
+            w_step,
+            x_skip: skip(x_row, x_step),
+            w_skip: skip(w_row, w_step),
+            columns: taps.columns,
+            rows: taps.rows,
+            x: x.as_ptr(),
+            w: filters.weights.as_ptr(),
+            sums: to,
+            count: 0,
+        };
+        let mut start = 0;
+        while start < channels {
+            let count = (channels - start).min(SUMS);
+            let (sixteens, eight, rest) = (count / 16, count & 8, count & 7);
+            let bias = filters.bias.as_ptr().wrapping_add(start);
+            let multipliers = filters.multipliers.as_ptr().wrapping_add(start);
+            let mut x = x.as_ptr().wrapping_add(start);
+            let w = filters.weights.as_ptr().wrapping_add(start);
+            let mut y = y.as_mut_ptr().wrapping_add(start);
+            for _ in 0..pixels {
+                // SAFETY: from `start` on there are `count` biases, and as many sums.
+                unsafe { copy_twice(to, to, bias, count) };
+                (columns.x, columns.w, columns.sums) = (x, w, to);
+                if sixteens > 0 {
+                    columns.count = sixteens;
+                    // SAFETY: `fit` has shown that the taps of all channels lie inside both slices, for
+                    // the last pixel, and so for all; there is at least one tap, and as many channels as
+                    // are asked for.
+                    unsafe { depthwise_16(&columns) };
+                }
+                let at = sixteens * 16;
+                if eight > 0 {
+                    let eight = |p: *const i8| p.wrapping_add(at);
+                    (columns.x, columns.w) = (eight(x), eight(w));
+                    (columns.sums, columns.count) = (to.wrapping_add(at), 1);
+                    // SAFETY: as above.
+                    unsafe { depthwise_8(&columns) };
+                }
+                if rest > 0 {
+                    let at = at + eight;
+                    (columns.x, columns.w) = (x.wrapping_add(at), w.wrapping_add(at));
+                    (columns.sums, columns.count) = (to.wrapping_add(at), rest);
+                    // SAFETY: as above.
+                    unsafe { depthwise_some(&columns) };
+                }
+                // SAFETY: from `start` on there are `count` multipliers and outputs of each pixel.
+                unsafe { requantize(to, multipliers, y, count, &bounds) };
+                x = x.wrapping_add(step);
+                y = y.wrapping_add(channels);
+            }
+            start += count;
         }
         Some(())
     }
