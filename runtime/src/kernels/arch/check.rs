@@ -4,12 +4,15 @@
 use core::ops::Range;
 
 use super::scalar::Scalar;
-use super::{Filters, Isa, Job, SUMS, Taps2d, Workspace, run};
+use super::{Filters, Isa, Job, PIXELS, SUMS, Taps2d, Workspace, run};
 use crate::Xorshift32;
 use crate::numerics::OutputStage;
 
 /// Bytes that inputs and weights are cut out of.
 const BYTES: usize = 2048;
+
+/// Elements of a window that every instruction set has room for, with as many pixels as there are.
+const PIECE: usize = if cfg!(niwaki_thumb1) { 40 } else { 72 };
 
 /// Results of a draw, at most.
 const RESULTS: usize = 512;
@@ -87,7 +90,7 @@ impl Job for Draw<'_> {
         };
 
         // Products.
-        let pixels = 1 + below(2);
+        let pixels = 1 + below(PIXELS);
         let (len, outputs) = (1 + below(150), 1 + below(12));
         let filters = Filters {
             weights: w.get(..len * outputs)?,
@@ -97,20 +100,21 @@ impl Job for Draw<'_> {
             stage: stage(&mut below)?,
         };
         let start = below(len);
-        let end = start + 1 + below((len - start).min(72));
+        let end = start + 1 + below((len - start).min(PIECE));
         let piece = start..end.min(len);
         let Workspace {
             mut windows,
             mut sums,
         } = Workspace::new();
-        let mut runs = [[].as_slice(); 2];
+        let mut runs = [[].as_slice(); PIXELS];
         for run in &mut runs {
             *run = x.get(below(1000)..)?.get(..piece.len())?;
         }
         let cut = below(piece.len()) & !3;
-        let [first, second] = runs;
-        let parts = [first.split_at_checked(cut)?, second.split_at_checked(cut)?];
-        let [before, behind] = [parts.map(|part| part.0), parts.map(|part| part.1)];
+        let [mut before, mut behind] = [runs; 2];
+        for ((run, before), behind) in runs.iter().zip(&mut before).zip(&mut behind) {
+            (*before, *behind) = run.split_at_checked(cut)?;
+        }
         I::place(&mut windows, 0, before.get(..pixels)?)?;
         I::place(&mut windows, cut, behind.get(..pixels)?)?;
         let from = below(outputs);

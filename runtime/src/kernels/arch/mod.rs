@@ -13,6 +13,8 @@ mod mve;
 #[cfg(all(niwaki_tiles, target_arch = "aarch64"))]
 mod neon;
 mod scalar;
+#[cfg(niwaki_thumb1)]
+mod thumb1;
 #[cfg(niwaki_tiles)]
 pub(crate) mod tiles;
 #[cfg(all(niwaki_tiles, target_arch = "wasm32"))]
@@ -36,11 +38,14 @@ use crate::numerics::OutputStage;
 /// 72 of them are 72 elements of two pixels in 16 bits: a half, a fourth or an eighth of the windows
 /// of 3x3 over 16, 32 or 64 channels.
 ///
-/// A Cortex-M55 has more memory: 144 of them are the whole windows of 3x3 over 32
+/// A Cortex-M0 widens to words, of four pixels: 160 are 40 elements of each, and the first layer of a
+/// keyword spotter. A Cortex-M55 has more memory: 144 of them are the whole windows of 3x3 over 32
 /// channels.
 ///
 /// Where there are tiles (`blocks.rs`), hardly anything comes here.
-const WORDS: usize = if cfg!(niwaki_mve) {
+const WORDS: usize = if cfg!(niwaki_thumb1) {
+    160
+} else if cfg!(niwaki_mve) {
     144
 } else if cfg!(any(target_os = "none", niwaki_tiles)) {
     72
@@ -49,7 +54,7 @@ const WORDS: usize = if cfg!(niwaki_mve) {
 };
 
 /// Sums that are held at once.
-pub(crate) const SUMS: usize = if cfg!(niwaki_mve) {
+pub(crate) const SUMS: usize = if cfg!(any(niwaki_thumb1, niwaki_mve)) {
     128
 } else if cfg!(any(target_os = "none", niwaki_tiles)) {
     64
@@ -76,7 +81,7 @@ impl Workspace {
 }
 
 /// Pixels whose windows are multiplied together: each weight that is read serves all of them.
-pub(crate) const PIXELS: usize = 2;
+pub(crate) const PIXELS: usize = if cfg!(niwaki_thumb1) { 4 } else { 2 };
 
 /// The windows of some pixels, or a piece of each, in the form that an instruction set multiplies.
 #[repr(align(8))]
@@ -395,7 +400,14 @@ pub(crate) fn run(job: impl Job) -> Option<()> {
     return x86::run(job);
     #[cfg(niwaki_mve)]
     return job.on::<mve::Mve>();
-    #[cfg(not(any(niwaki_arm_dsp, niwaki_mve, all(niwaki_tiles, target_arch = "x86_64"))))]
+    #[cfg(niwaki_thumb1)]
+    return job.on::<thumb1::Thumb1>();
+    #[cfg(not(any(
+        niwaki_arm_dsp,
+        niwaki_mve,
+        niwaki_thumb1,
+        all(niwaki_tiles, target_arch = "x86_64")
+    )))]
     job.on::<scalar::Scalar>()
 }
 

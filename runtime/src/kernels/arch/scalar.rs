@@ -7,9 +7,6 @@ use super::{Filters, Isa, Multiplies, SUMS, Taps2d, Wide, Windows};
 /// Plain loops.
 pub(crate) struct Scalar;
 
-/// Channels that are summed together. Thumb-1 has registers for one.
-const CHANNELS: usize = if cfg!(niwaki_thumb1) { 1 } else { 2 };
-
 /// The sums of products of a slice and two others.
 #[inline(always)]
 fn one_by_two(one: &[i8], [first, second]: [&[i8]; 2]) -> [i32; 2] {
@@ -36,14 +33,6 @@ fn two_by_two([x, y]: [&[i8]; 2], [first, second]: [&[i8]; 2]) -> [[i32; 2]; 2] 
     sums
 }
 
-/// The sum of products of two slices.
-#[inline(always)]
-fn one_by_one(x: &[i8], w: &[i8]) -> i32 {
-    (x.iter().zip(w)).fold(0, |sum: i32, (&x, &w)| {
-        sum.wrapping_add(i32::from(x) * i32::from(w))
-    })
-}
-
 impl Isa for Scalar {
     const ELEMENT: usize = 1;
 
@@ -62,9 +51,6 @@ impl Isa for Scalar {
         sums: &mut [i32; SUMS],
     ) -> Option<()> {
         let mut x = windows.bytes(pixels);
-        let first = x.next()?.get(..piece.len())?;
-        // The second pixel, or the same again.
-        let second = x.next().unwrap_or(first).get(..piece.len())?;
         let pitch = SUMS.checked_div(pixels)?;
         let row = |channel: usize| {
             let start = channel * filters.len;
@@ -76,31 +62,27 @@ impl Isa for Scalar {
             *sum = sum.wrapping_add(more);
             Some(())
         };
-        for (step, channel) in channels.step_by(CHANNELS).enumerate() {
-            let at = CHANNELS * step;
-            let w = row(channel)?;
-            if CHANNELS == 1 {
-                if pixels == 1 {
-                    add(at, one_by_one(first, w))?;
-                } else {
-                    let [a, b] = one_by_two(w, [first, second]);
+        for pixel in (0..pixels).step_by(2) {
+            let first = x.next()?.get(..piece.len())?;
+            let second = match x.next() {
+                Some(second) => Some(second.get(..piece.len())?),
+                None => None,
+            };
+            for (step, channel) in channels.clone().step_by(2).enumerate() {
+                let at = pixel * pitch + 2 * step;
+                // Where there are no more, the last one again: those sums are not read.
+                let w = [row(channel)?, row((channel + 1).min(last))?];
+                if let Some(second) = second {
+                    let [[a, b], [c, d]] = two_by_two([first, second], w);
                     add(at, a)?;
-                    add(pitch + at, b)?;
+                    add(at + 1, b)?;
+                    add(pitch + at, c)?;
+                    add(pitch + at + 1, d)?;
+                } else {
+                    let [a, b] = one_by_two(first, w);
+                    add(at, a)?;
+                    add(at + 1, b)?;
                 }
-                continue;
-            }
-            // Where there are no more, the last one again: those sums are not read.
-            let w = [w, row((channel + 1).min(last))?];
-            if pixels == 1 {
-                let [a, b] = one_by_two(first, w);
-                add(at, a)?;
-                add(at + 1, b)?;
-            } else {
-                let [[a, b], [c, d]] = two_by_two([first, second], w);
-                add(at, a)?;
-                add(at + 1, b)?;
-                add(pitch + at, c)?;
-                add(pitch + at + 1, d)?;
             }
         }
         Some(())
