@@ -4,6 +4,7 @@ mod bench;
 mod checks;
 mod conformance;
 mod demo;
+mod examples;
 mod firmware;
 mod fuzz;
 mod image;
@@ -46,6 +47,11 @@ enum Chore {
     },
     /// Compile a trained model and show that it gives the same bits in every home.
     Demo,
+    /// Build and test the examples of examples/web: frameworks, bundlers and runtimes.
+    Examples {
+        /// Folders there; by default all.
+        names: Vec<String>,
+    },
     /// Check everything: what CI runs.
     Test,
     /// Check format and lints.
@@ -105,6 +111,7 @@ fn run(chore: &Chore) -> Result<bool> {
         Chore::Npm { test: false } => npm::pack().map(|()| true),
         Chore::Npm { test: true } => test::package_alone(),
         Chore::Demo => demo::run(),
+        Chore::Examples { names } => examples::run(names).map(|()| true),
         Chore::Test => test::run(),
         Chore::Lint => checks::lint().map(|()| true),
         Chore::Doc => checks::doc().map(|()| true),

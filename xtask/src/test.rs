@@ -8,7 +8,9 @@ use crate::models::{self, Image};
 use crate::setup;
 use crate::steps::{self, Outcome, Step};
 use crate::tool::{CHROMIUM, NODE, NPM, PYTHON, QEMU, QEMU_USER, Tool};
-use crate::{bench, checks, conformance, demo, firmware, npm, panics, paths, shell, stack};
+use crate::{
+    bench, checks, conformance, demo, examples, firmware, npm, panics, paths, shell, stack,
+};
 
 /// Checks everything; false when something does not hold.
 pub(crate) fn run() -> Result<bool> {
@@ -40,6 +42,7 @@ pub(crate) fn run() -> Result<bool> {
             gate(&missing, images.get())
         }),
         Step::optional("the npm package", || package(&missing)),
+        Step::optional("the examples of the npm package", || examples(&missing)),
         Step::optional("conformance", || conformance(&missing)),
         Step::new("documentation", checks::doc),
     ]))
@@ -155,4 +158,15 @@ fn package(missing: &[&Tool]) -> Result<Outcome> {
         Some(Outcome::Skipped(reason)) => Outcome::Skipped(format!("Node passed; {reason}")),
         _ => Outcome::Passed,
     })
+}
+
+/// Frameworks, bundlers and runtimes, each with the package that the step before has packed.
+fn examples(missing: &[&Tool]) -> Result<Outcome> {
+    for tool in [&NODE, &NPM, &CHROMIUM] {
+        if let Some(skipped) = lacking(missing, tool) {
+            return Ok(skipped);
+        }
+    }
+    examples::check(&[])?;
+    Ok(Outcome::Passed)
 }
