@@ -330,12 +330,18 @@ export const tests = {
 
   async "memory stays where it is over 10,000 loads"(niwaki, env) {
     const bytes = await file(env, env.models[0]);
+    let wasm;
     const cycle = async (times) => {
-      for (let i = 0; i < times; i++) (await niwaki.load(bytes)).dispose();
+      for (let i = 0; i < times; i++) {
+        const model = await niwaki.load(bytes);
+        wasm = model.memoryBytes;
+        model.dispose();
+      }
     };
     await cycle(100);
-    const heap = await env.heapBytes();
+    const [wasmBefore, heap] = [wasm, await env.heapBytes()];
     await cycle(10_000);
+    equal(wasm, wasmBefore, "WebAssembly memory of the last model");
     within(await env.heapBytes(), heap, "JavaScript heap");
   },
 };

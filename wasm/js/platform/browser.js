@@ -14,7 +14,10 @@ export const platform = {
     const url = URLS[backend]();
     const response = await fetch(url);
     if (!response.ok) fail("HTTP", `${url} answers with status ${response.status}`);
-    return WebAssembly.compile(await response.arrayBuffer());
+    // While it comes in, where the server names its type; browsers keep what they compile so.
+    return response.headers.get("content-type") === "application/wasm"
+      ? WebAssembly.compileStreaming(response)
+      : WebAssembly.compile(await response.arrayBuffer());
   },
 
   worker: () => webWorker(() => new Worker(new URL("./worker.js", import.meta.url), { type: "module" })),

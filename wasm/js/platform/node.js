@@ -3,6 +3,12 @@
 import { readFile } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 
+// In full, so that tools which gather a server's files find them.
+const URLS = {
+  simd128: () => new URL("./simd128.wasm", import.meta.url),
+  scalar: () => new URL("./scalar.wasm", import.meta.url),
+};
+
 export const platform = {
   async fetch(source, options) {
     const url = String(source.url ?? source);
@@ -10,8 +16,7 @@ export const platform = {
     return new Response(await readFile(new URL(url), options));
   },
 
-  module: async (backend) =>
-    WebAssembly.compile(await readFile(new URL(`./${backend}.wasm`, import.meta.url))),
+  module: async (backend) => WebAssembly.compile(await readFile(URLS[backend]())),
 
   // Without this process's flags: `node -e` is none for a file.
   worker: () => nodeWorker(new Worker(new URL("./worker-node.js", import.meta.url), { execArgv: [] })),

@@ -1,7 +1,6 @@
 //! niwaki's time beside other engines': each is a process that runs when it is told to
 //! (`tests/peers`), and all of a home take turns, so that what the machine does meanwhile hits all.
 
-use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -10,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use super::Row;
-use crate::tool::{NODE, PYTHON};
+use crate::tool::{NODE, NPM, PYTHON};
 use crate::{demo, models, npm, paths, shell};
 
 /// Python packages, with what they depend on.
@@ -19,9 +18,8 @@ const PYTHON_PACKAGES: [&str; 3] = [
     "onnxruntime==1.32.0",
     "numpy==2.4.6",
 ];
-/// The npm package.
+/// The npm package; `tests/peers/package.json` has its version.
 const NODE_PACKAGE: &str = "onnxruntime-web";
-const NODE_VERSION: &str = "1.30.0";
 
 /// How long an engine runs in one turn, in nanoseconds, as far as its first runs foretell.
 const TURN: u64 = 50_000_000;
@@ -51,7 +49,7 @@ struct Model {
 ///
 /// When niwaki cannot be timed. A peer that cannot run a model is named, and left out there.
 pub(super) fn run(rounds: usize) -> Result<(Vec<Row>, Vec<String>)> {
-    for tool in [&PYTHON, &NODE] {
+    for tool in [&PYTHON, &NODE, &NPM] {
         if let Some(lack) = tool.lack() {
             bail!("{lack}, and peers run in it: {}", tool.remedy());
         }
@@ -138,7 +136,7 @@ struct Engines {
 }
 
 impl Engines {
-    /// Gets what is not there yet. All of it stays in the target folder.
+    /// Gets what is not there yet. It stays in the target folder, and beside the lock file of npm.
     fn install() -> Result<Self> {
         let target = paths::target()?.join("peers");
         let mut build = shell::cargo(&["build", "--release", "--locked", "--manifest-path"]);
@@ -160,20 +158,18 @@ impl Engines {
             &[&install[..], &PYTHON_PACKAGES].concat(),
         ))?;
 
-        let node = target.join("node");
-        if !node.join("node_modules").join(NODE_PACKAGE).is_dir() {
-            fs::create_dir_all(&node)?;
-            let package = format!("{NODE_PACKAGE}@{NODE_VERSION}");
-            let install = ["install", "--no-save", "--no-package-lock", "--silent"];
-            let mut npm = shell::program("npm", &[&install[..], &[&package, "--prefix"]].concat());
-            npm.arg(&node);
+        let packages = paths::root().join("tests/peers");
+        let node = packages.join("node_modules");
+        if !node.join(NODE_PACKAGE).is_dir() {
+            let mut npm = shell::program(NPM.program, &["ci", "--ignore-scripts"]);
+            npm.current_dir(packages);
             shell::run(npm)?;
         }
         let name = format!("niwaki-peers{}", std::env::consts::EXE_SUFFIX);
         Ok(Self {
             rust: target.join("release").join(name),
             python,
-            node: node.join("node_modules"),
+            node,
         })
     }
 
