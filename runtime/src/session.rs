@@ -228,6 +228,30 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
         Ok(Some(index))
     }
 
+    /// What a piece of a run has just written: the operator's first output, and the bytes of it that
+    /// are new, which are all of them unless the operator is run in strips. `before` is the progress
+    /// that [`Session::step`] was given for the piece. `None` when nothing was left to do.
+    ///
+    /// The bytes last until the next piece. Those of all strips, in order, make up the tensor.
+    #[cfg(feature = "digests")]
+    pub fn written(&self, before: &Progress) -> Option<(Tensor, &[u8])> {
+        let mut operators = self.model.operators();
+        if let Some(skipped) = before.group.checked_sub(1) {
+            operators.nth(skipped);
+        }
+        let group = Group::or_one(operators)?;
+        let operator = group.operators().nth(before.position)?;
+        let index = operator.output(0)?;
+        let tensor = self.model.tensors().get(index)?;
+        let range = if group.strips() > 0 {
+            let part = group.part(before.strip);
+            part.new_bytes(&operator, index, &tensor)?
+        } else {
+            tensor.range()
+        };
+        Some((tensor, self.arena.get(range)?))
+    }
+
     /// Runs one operator, or the strip `part` of it.
     fn run_operator(&mut self, operator: &RawOperator<'m>, part: Option<Part<'m>>) -> Option<()> {
         let (data, tensors) = (self.model.data(), self.model.tensors());

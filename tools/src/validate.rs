@@ -24,6 +24,8 @@ pub struct HomeReport {
     pub first_difference: Option<Difference>,
     /// The artifact's golden vector gave the digests that the compiler stored.
     pub self_test: bool,
+    /// Digest of every operator's output for the first sample, in hexadecimal.
+    pub digests: Vec<String>,
     /// Largest difference from the reference, over all outputs, in real units.
     pub max_abs_error: f64,
     /// The same, relative to the largest output of the reference.
@@ -59,6 +61,7 @@ impl HomeReport {
             same_bits: false,
             first_difference: None,
             self_test: false,
+            digests: Vec::new(),
             max_abs_error: 0.0,
             max_relative_error: 0.0,
             argmax_agreement: 0.0,
@@ -194,6 +197,7 @@ pub fn validate(
             same_bits: first_difference.is_none() && same_outputs,
             first_difference,
             self_test: run.self_test.is_none(),
+            digests: hexadecimal(run.results.first()),
             max_abs_error: worst,
             max_relative_error: if largest > 0.0 {
                 worst / largest
@@ -207,6 +211,11 @@ pub fn validate(
         });
     }
     Ok(reports)
+}
+
+fn hexadecimal(result: Option<&SampleResult>) -> Vec<String> {
+    let digests = result.into_iter().flat_map(|result| &result.digests);
+    digests.map(|digest| format!("{digest:016x}")).collect()
 }
 
 /// The first sample and operator whose digests differ.

@@ -95,19 +95,28 @@ export class Engine {
 
   /** Input or output `index`, inputs first: what it is, and the view of its elements. */
   port(index) {
-    const words = new Uint32Array(this.memory, this.wasm.port(this.at, index), 18).slice();
+    return this.#tensor(this.wasm.port(this.at, index));
+  }
+
+  /** What the last piece of a run has written: a port, and the ONNX axis of each dimension in memory. */
+  activation() {
+    return this.#tensor(this.wasm.activation(this.at));
+  }
+
+  #tensor(at) {
+    const words = new Uint32Array(this.memory, at, 24).slice();
     const [dtype, TypedArray] = DTYPES[words[2]];
     const texts = [12, 14, 16].map((at) => this.text(words[at], words[at + 1]));
     const labels = texts[1] ? texts[1].split("\n") : [];
-    const length = words[1] / TypedArray.BYTES_PER_ELEMENT;
+    const shape = [...words.subarray(4, 4 + words[3])];
     // An int64 lies at a multiple of 4, which a view of such elements cannot.
     const View = dtype === "int64" ? Uint8Array : TypedArray;
     return {
       spec: Object.freeze({
         name: texts[0],
         dtype,
-        shape: Object.freeze([...words.subarray(4, 4 + words[3])]),
-        length,
+        shape: Object.freeze(shape),
+        length: shape.reduce((product, dim) => product * dim, 1),
         scale: new Float32Array(words.buffer, 40, 1)[0],
         zeroPoint: words[11] | 0,
         labels: Object.freeze(labels),
@@ -115,6 +124,7 @@ export class Engine {
       }),
       TypedArray,
       view: new View(this.memory, words[0], words[1] / View.BYTES_PER_ELEMENT),
+      axes: [...words.subarray(18, 18 + words[3])],
     };
   }
 

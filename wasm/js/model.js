@@ -201,6 +201,28 @@ export class Model {
     }
   }
 
+  activations(input) {
+    const engine = this.#idle();
+    this.#write(input);
+    engine.wasm.begin(engine.at);
+    const layers = [];
+    for (;;) {
+      const index = engine.outcome(engine.wasm.step(engine.at));
+      if (index < 0) break;
+      const { spec, TypedArray, axes, view } = engine.activation();
+      layers[index] ??= { spec, TypedArray, axes, elements: new TypedArray(spec.length), filled: 0 };
+      const layer = layers[index];
+      // A layer that is run in strips comes piece by piece.
+      const piece = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+      new Uint8Array(layer.elements.buffer).set(piece, layer.filled);
+      layer.filled += view.byteLength;
+    }
+    return layers.map(({ spec, TypedArray, axes, elements }, i) => ({
+      ...engine.layer(i),
+      output: new Output({ spec, TypedArray, view: inOrder(elements, spec.shape, axes) }),
+    }));
+  }
+
   digests(input) {
     const engine = this.#idle();
     this.#write(input);
@@ -248,4 +270,27 @@ function checkInput({ spec, TypedArray }, data) {
 function copy({ view, TypedArray }, data) {
   if (view instanceof TypedArray) view.set(data);
   else view.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+}
+
+/** Elements that lie with `axes` from the outermost to the innermost, in the order of `shape`. */
+function inOrder(elements, shape, axes) {
+  if (axes.every((axis, i) => axis === i)) return elements;
+  const steps = [];
+  let step = 1;
+  for (const axis of [...axes].reverse()) {
+    steps[axis] = step;
+    step *= shape[axis];
+  }
+  const at = shape.map(() => 0);
+  let from = 0;
+  return elements.map(() => {
+    const value = elements[from];
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      from += steps[axis];
+      if (++at[axis] < shape[axis]) break;
+      from -= at[axis] * steps[axis];
+      at[axis] = 0;
+    }
+    return value;
+  });
 }

@@ -139,6 +139,12 @@ export interface LayerTime extends Layer {
   microseconds: number;
 }
 
+/** A layer, and what it has computed. */
+export interface Activation extends Layer {
+  /** Its elements in ONNX's order, the caller's own, with scale and zero point in `spec`. */
+  output: Output;
+}
+
 export interface SelfTest {
   /**
    * Whether every layer gives the bits that the compiler stored, for the model's golden input;
@@ -175,6 +181,8 @@ export interface Model extends Facts {
   selfTest(): SelfTest;
   /** Runs once, with a clock around each layer. */
   profile(input: Input): LayerTime[];
+  /** Runs once; what each layer has computed. It takes as much memory as all of them. */
+  activations(input: Input): Activation[];
   /** Runs once; the 64-bit FNV-1a digest of each layer's output, as on every other machine. */
   digests(input: Input): BigUint64Array;
   /** Gives the memory back. Any other call fails with `DISPOSED` from then on. */

@@ -42,11 +42,13 @@ impl fmt::Write for Message {
     }
 }
 
-/// What JavaScript reads of an input or output: words, and floats by their bits.
+/// What JavaScript reads of an input, an output or what an operator has written: words, and floats
+/// by their bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Port {
-    /// Address of the elements in this memory; it does not change while the model is loaded.
+    /// Address of the elements in this memory; that of an input or output does not change while the
+    /// model is loaded.
     pub address: u32,
     /// Length of the elements in bytes.
     pub bytes: u32,
@@ -66,6 +68,33 @@ pub struct Port {
     pub labels: [u32; 2],
     /// Address and length of what to do with raw data, as JSON.
     pub preprocessing: [u32; 2],
+    /// The ONNX axis of each dimension in memory: inputs and outputs lie in ONNX's order.
+    pub axes: [u32; niwaki::MAX_RANK],
+}
+
+impl Port {
+    /// What a tensor is, of which these elements are here.
+    fn new(model: &Model<'_, Linked>, tensor: &Tensor, elements: &[u8]) -> Self {
+        let mut port = Self {
+            address: address(elements),
+            bytes: elements.len() as u32,
+            dtype: tensor.dtype as u32,
+            rank: u32::from(tensor.rank),
+            scale: tensor.scale.to_bits(),
+            zero_point: tensor.zero_point,
+            name: place(model.text(tensor.name)),
+            ..Self::default()
+        };
+        let dims = tensor.axes().zip(tensor.shape());
+        for ((axis, &dim), to) in dims.zip(&mut port.axes) {
+            *to = axis as u32;
+            // Memory order may differ from the model's.
+            if let Some(to) = port.shape.get_mut(axis) {
+                *to = dim;
+            }
+        }
+        port
+    }
 }
 
 /// What JavaScript reads of an operator.
@@ -100,6 +129,8 @@ pub struct Engine {
     model: Option<OwnedModel<File, Linked>>,
     arena: Vec<u32>,
     progress: Progress,
+    /// What it was before the last piece.
+    before: Progress,
     digests: Vec<u64>,
     port: Port,
     layer: Layer,
@@ -115,6 +146,7 @@ impl Engine {
             model: None,
             arena: Vec::new(),
             progress: Progress::default(),
+            before: Progress::default(),
             digests: Vec::new(),
             port: Port::default(),
             layer: Layer::default(),
@@ -236,24 +268,11 @@ impl Engine {
             Some(index) => (model.output_port(index)?, model.output(index)?),
         };
         let text = |text: Text| place(model.text(text));
-        let mut shape = [0; niwaki::MAX_RANK];
-        // Memory order may differ from the model's.
-        for (axis, &dim) in tensor.axes().zip(tensor.shape()) {
-            if let Some(to) = shape.get_mut(axis) {
-                *to = dim;
-            }
-        }
         self.port = Port {
-            address: address(elements(&self.arena, &model, &tensor)?),
-            bytes: tensor.byte_len() as u32,
-            dtype: tensor.dtype as u32,
-            rank: u32::from(tensor.rank),
-            shape,
-            scale: tensor.scale.to_bits(),
-            zero_point: tensor.zero_point,
             name: text(port.name),
             labels: text(port.labels),
             preprocessing: text(port.preprocessing),
+            ..Port::new(&model, &tensor, elements(&self.arena, &model, &tensor)?)
         };
         Some(&self.port)
     }
@@ -299,8 +318,18 @@ impl Engine {
     pub fn step(&mut self) -> Result<Option<usize>, RunError> {
         let mut progress = self.progress;
         let done = self.session().ok_or(NOT_LOADED)?.step(&mut progress)?;
-        self.progress = progress;
+        self.before = core::mem::replace(&mut self.progress, progress);
         Ok(done)
+    }
+
+    /// What the last piece has written, see [`Session::written`].
+    pub fn activation(&mut self) -> Option<&Port> {
+        let before = self.before;
+        let model = self.model.as_ref()?.model();
+        let session = Session::new(&model, niwaki::as_bytes_mut(&mut self.arena)).ok()?;
+        let (tensor, bytes) = session.written(&before)?;
+        self.port = Port::new(&model, &tensor, bytes);
+        Some(&self.port)
     }
 
     /// Runs the golden vector, see [`Session::self_test`].

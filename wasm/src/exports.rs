@@ -100,6 +100,12 @@ extern "C" fn step(engine: &mut Engine) -> i32 {
     outcome(engine.step())
 }
 
+/// [`Engine::activation`].
+#[unsafe(no_mangle)]
+extern "C" fn activation(engine: &mut Engine) -> Option<&Port> {
+    engine.activation()
+}
+
 /// [`Engine::self_test`].
 #[unsafe(no_mangle)]
 extern "C" fn self_test(engine: &mut Engine) -> i32 {

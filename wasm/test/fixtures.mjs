@@ -30,6 +30,9 @@ export async function start() {
   for (const name of await readdir(MODELS)) {
     if (name.endsWith(".niwaki")) await copyFile(join(MODELS, name), join(folder, name));
   }
+  for (const [name, golden] of Object.entries({ whole: "digits", strips: "digits-strips" })) {
+    await copyFile(here(`../../tests/golden/format-3/${golden}.niwaki`), join(folder, `${name}.niwaki`));
+  }
   const digits = await readFile(join(folder, "digits.niwaki"));
   const section = (name) => digits.readUInt32LE(SECTION_AT[name]);
   const files = {

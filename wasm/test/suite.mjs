@@ -148,6 +148,32 @@ export const tests = {
     model.dispose();
   },
 
+  async "what each layer computes, in ONNX's order, whole or in strips"(niwaki, env) {
+    const model = await niwaki.load(`${env.base}models/${env.models[0]}`);
+    const input = inputOf(model.inputs[0]);
+    const layers = model.activations(input);
+    equal(layers.length, model.layerCount, "layers");
+    equal(layers.at(-1).output.raw, model.run(input).raw, "the last one is the output");
+    const [maps, pool] = ["pw4_relu", "pool"].map((name) => layers.find((layer) => layer.name === name).output);
+    equal(maps.spec.shape, [1, 128, 4, 4], "the shape of feature maps");
+    // The mean of each channel, which is only that where channels lie one behind the other.
+    const { scores } = maps;
+    const means = Array.from({ length: 128 }, (_, c) => scores.subarray(16 * c, 16 * c + 16).reduce((a, b) => a + b) / 16);
+    ok(new Set(means).size > 10, "channels differ");
+    const most = (127 - pool.spec.zeroPoint) * pool.spec.scale;
+    pool.scores.forEach((found, c) => ok(Math.abs(found - Math.min(most, means[c])) <= pool.spec.scale, `channel ${c}`));
+    const kept = maps.raw.slice();
+    model.run(inputOf(model.inputs[0], 2));
+    equal(maps.raw, kept, "it is the caller's own");
+    model.dispose();
+
+    const [whole, strips] = await Promise.all(["whole", "strips"].map((name) => niwaki.load(`${env.base}models/${name}.niwaki`)));
+    ok(strips.arenaBytes < whole.arenaBytes, "less memory");
+    const raw = (each) => each.activations(input).map(({ name, output }) => [name, output.raw]);
+    equal(raw(strips), raw(whole), "the same layers in strips");
+    [whole, strips].forEach((each) => each.dispose());
+  },
+
   async "a self-test names the first layer that differs"(niwaki, env) {
     const bytes = await file(env, "other-golden.niwaki");
     const model = await niwaki.load(bytes);

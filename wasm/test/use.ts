@@ -16,6 +16,8 @@ export async function use(signal: AbortSignal): Promise<number> {
   const out: Outputs = model.run(new Float32Array(input.length));
   const best = out.top(3).map(({ label, score }) => `${label} ${score}`);
   const layers: LayerTime[] = model.profile({ [name]: new Int8Array(input.length) });
+  const [maps] = model.activations(new Float32Array(input.length));
+  console.log(maps?.name, maps?.output.spec.shape, maps?.output.raw);
   const { sameBits, firstDifferingLayer } = model.selfTest();
   console.log(best, layers[0]?.microseconds, sameBits, firstDifferingLayer?.operator, shape, scale, zeroPoint);
   const worker = await loadInWorker(new Uint8Array(4));

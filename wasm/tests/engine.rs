@@ -65,6 +65,25 @@ fn a_run_can_be_made_piece_by_piece_and_given_up() {
 }
 
 #[test]
+fn each_piece_shows_what_it_has_written() {
+    let mut engine = engine(&tiny::artifact([0; 2])).unwrap();
+    engine.elements_mut(0).unwrap().copy_from_slice(&INPUT);
+    let wanted = *engine.port(1).unwrap();
+    for index in 0..2 {
+        assert_eq!(engine.step(), Ok(Some(index)));
+        let found = *engine.activation().unwrap();
+        assert_eq!(found.bytes, tiny::LEN as u32);
+        assert_eq!((found.rank, &found.shape[..3]), (3, &[1, 2, 3][..]));
+        assert_eq!(found.axes[..3], [0, 2, 1]);
+    }
+    let found = *engine.activation().unwrap();
+    assert_eq!((found.address, found.scale), (wanted.address, wanted.scale));
+    // Nothing is left, and nothing was written.
+    assert_eq!(engine.step(), Ok(None));
+    assert_eq!(engine.activation(), None);
+}
+
+#[test]
 fn the_self_test_names_the_first_operator_that_differs() {
     let mut random = Xorshift32::new(tiny::SEED);
     let golden = [(); tiny::LEN].map(|()| (random.next_u32() >> 24) as u8);
