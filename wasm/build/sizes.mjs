@@ -5,7 +5,8 @@
 import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { argv } from "node:process";
-import { brotliCompressSync, constants } from "node:zlib";
+
+import { brotli } from "./brotli.mjs";
 
 const KB = 1000;
 
@@ -18,15 +19,6 @@ const LIMITS = {
   digits: { wasm: ["simd128.wasm", 42 * KB], js: [["index.js", "runtime.js"], 4 * KB] },
   kws01: { wasm: ["simd128.wasm", 41 * KB], js: [["index.js", "runtime.js"], 4 * KB] },
 };
-
-function brotli(bytes) {
-  return brotliCompressSync(bytes, {
-    params: {
-      [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY,
-      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
-    },
-  }).length;
-}
 
 const folder = argv[2];
 const { name } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));

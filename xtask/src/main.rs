@@ -15,6 +15,7 @@ mod paths;
 mod report;
 mod setup;
 mod shell;
+mod site;
 mod sizes;
 mod stack;
 mod steps;
@@ -44,6 +45,12 @@ enum Chore {
         /// Test it too, in Node and in Chromium.
         #[arg(long)]
         test: bool,
+    },
+    /// Build the demo site into out/site: static files that any server serves.
+    Site {
+        /// Serve it on this machine.
+        #[arg(long)]
+        serve: bool,
     },
     /// Compile a trained model and show that it gives the same bits in every home.
     Demo,
@@ -110,6 +117,7 @@ fn run(chore: &Chore) -> Result<bool> {
         Chore::Setup => setup::run().map(|_| true),
         Chore::Npm { test: false } => npm::pack().map(|()| true),
         Chore::Npm { test: true } => test::package_alone(),
+        Chore::Site { serve } => site::run(*serve),
         Chore::Demo => demo::run(),
         Chore::Examples { names } => examples::run(names).map(|()| true),
         Chore::Test => test::run(),

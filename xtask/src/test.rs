@@ -9,7 +9,7 @@ use crate::setup;
 use crate::steps::{self, Outcome, Step};
 use crate::tool::{CHROMIUM, NODE, NPM, PYTHON, QEMU, QEMU_USER, Tool};
 use crate::{
-    bench, checks, conformance, demo, examples, firmware, npm, panics, paths, shell, stack,
+    bench, checks, conformance, demo, examples, firmware, npm, panics, paths, shell, site, stack,
 };
 
 /// Checks everything; false when something does not hold.
@@ -145,7 +145,9 @@ fn package(missing: &[&Tool]) -> Result<Outcome> {
     for name in npm::SPECIALISED {
         npm::sizes_of(&models.join("web").join(name))?;
     }
-    let mut command = shell::program(NODE.program, &["--test", "test/web.test.mjs"]);
+    site::build()?;
+    let tests = ["--test", "test/web.test.mjs", "test/site.test.mjs"];
+    let mut command = shell::program(NODE.program, &tests);
     command
         .current_dir(paths::root().join("wasm"))
         .env("NIWAKI_TEST_MODELS", models);
