@@ -16,7 +16,7 @@ const cost = ({ value, unit }) => (unit === "us" ? time(value) : `${count(value)
 export async function bits(models) {
   const verdict = byId("bits-verdict");
   let layers = 0;
-  const machines = new Set();
+  const engines = new Set();
   let wrong = "";
   const cards = [];
   for (const { title, url, homes, input } of models) {
@@ -36,7 +36,7 @@ export async function bits(models) {
     const [first] = rows;
     layers += first.digests.length;
     for (const row of rows.filter(({ digests }) => digests)) {
-      machines.add(row.name);
+      engines.add(row.name);
       row.differs = first.digests.findIndex((digest, i) => digest !== row.digests[i]);
       if (row.digests.length !== first.digests.length) row.differs = 0;
       if (row.differs >= 0) wrong ||= `${row.name}: layer ${row.differs} of ${title}`;
@@ -46,7 +46,7 @@ export async function bits(models) {
   byId("bits-tables").replaceChildren(...cards);
   verdict.dataset.same = !wrong;
   if (wrong) say(verdict, "Different bits.", "", `The first difference is ${wrong}. Please report it.`);
-  else say(verdict, "The same bits", ` in all ${layers} layers, on ${machines.size} machines.`);
+  else say(verdict, "The same bits", ` in all ${layers} layers, in ${engines.size} engines.`);
 }
 
 function card(title, rows, names) {

@@ -5,6 +5,8 @@ import { byId, colours, el, onTheme } from "./ui.js";
 
 export const CHANNELS = 6;
 const SHOWN = 100;
+/** Room above the lines for what they are, in pixels. */
+const LABEL = 20;
 /** By axis: a colour of the theme and a dash, so that neither alone tells them apart. */
 const AXES = [
   { name: "x", colour: "moss", dash: [] },
@@ -77,7 +79,7 @@ export class Trace {
         context.beginPath();
         channels[axis].forEach((value, step) => {
           const share = Math.max(-1, Math.min(1, value / range));
-          context.lineTo(x(step), middle - share * (half - 6));
+          context.lineTo(x(step), middle - share * (half - LABEL));
         });
         [context.strokeStyle] = colours(colour);
         context.lineWidth = 1.75;
@@ -86,7 +88,7 @@ export class Trace {
       });
       context.fillStyle = soft;
       context.font = `12px ${getComputedStyle(document.body).fontFamily}`;
-      context.fillText(`${name}, ±${range} ${unit}`, 8, middle - half + 16);
+      context.fillText(`${name}, ±${range} ${unit}`, 8, middle - half + 14);
     });
   }
 }
