@@ -1,0 +1,135 @@
+//! Frames: `00 COBS(payload, CRC-32) 00`.
+
+use cobs::{DecodeResult, DecoderState};
+use crc::{CRC_32_ISO_HDLC, Crc};
+use postcard::ser_flavors::crc::CrcModifier;
+use postcard::ser_flavors::{Cobs, Slice};
+use serde::{Deserialize, Serialize};
+
+use crate::Head;
+
+/// Bytes of a message that every board takes; one that has room for more says so in its answer to
+/// [`crate::Request::Hello`].
+pub const PAYLOAD_BYTES: usize = 256;
+
+/// Of Ethernet, zip and PNG; the polynomial finds up to three flipped bits in 11,000 bytes.
+static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+const CRC_BYTES: usize = 4;
+
+/// Bytes of a buffer that holds any frame of `payload` bytes, and that a [`Decoder`] needs for it.
+pub const fn frame_bytes(payload: usize) -> usize {
+    let covered = payload + CRC_BYTES;
+    // A zero before and behind; COBS takes a byte at the start and one for each 254.
+    2 + 1 + covered / 254 + covered
+}
+
+/// Writes a message as a frame to the front of `buffer`, and gives the frame; `None` when the buffer
+/// is too short.
+pub fn encode<'b>(
+    head: &Head,
+    body: &impl Serialize,
+    buffer: &'b mut [u8],
+) -> Option<&'b mut [u8]> {
+    // The zero in front ends whatever noise the receiver has taken for the start of a frame.
+    let (first, rest) = buffer.split_first_mut()?;
+    *first = 0;
+    let cobs = Cobs::try_new(Slice::new(rest)).ok()?;
+    let flavor = CrcModifier::new(cobs, CRC.digest());
+    let written = postcard::serialize_with_flavor(&(head, body), flavor).ok()?;
+    let len = 1 + written.len();
+    buffer.get_mut(..len)
+}
+
+/// Reads a message from the payload of a frame; `None` when it is none, or has bytes to spare.
+pub fn decode<'p, B: Deserialize<'p>>(payload: &'p [u8]) -> Option<(Head, B)> {
+    let (message, rest) = postcard::take_from_bytes(payload).ok()?;
+    rest.is_empty().then_some(message)
+}
+
+/// Finds frames in a stream of bytes, which may come in pieces of any size and may be anything.
+///
+/// `N` bytes hold the longest frame that it takes, see [`frame_bytes`].
+#[derive(Debug)]
+pub struct Decoder<const N: usize = { frame_bytes(PAYLOAD_BYTES) }> {
+    buffer: [u8; N],
+    len: usize,
+    state: DecoderState,
+    /// The frame is longer than the buffer: wait for its end.
+    too_long: bool,
+    dropped: u32,
+}
+
+impl<const N: usize> Decoder<N> {
+    /// A decoder that has seen nothing.
+    pub const fn new() -> Self {
+        Self {
+            buffer: [0; N],
+            len: 0,
+            state: DecoderState::Idle,
+            too_long: false,
+            dropped: 0,
+        }
+    }
+
+    /// How many frames came to an end and were none: longer than the buffer, not COBS, or of another
+    /// CRC.
+    pub fn dropped(&self) -> u32 {
+        self.dropped
+    }
+
+    /// Takes bytes up to the end of the first good frame, and gives its payload and the bytes behind
+    /// it. Without a payload all bytes are taken.
+    pub fn push<'d, 'c>(&'d mut self, chunk: &'c [u8]) -> (Option<&'d [u8]>, &'c [u8]) {
+        let mut bytes = chunk.iter();
+        while let Some(&byte) = bytes.next() {
+            if let Some(len) = self.take(byte) {
+                return (self.buffer.get(..len), bytes.as_slice());
+            }
+        }
+        (None, &[])
+    }
+
+    /// Takes one byte, and gives the length of the payload when it ends a good frame.
+    fn take(&mut self, byte: u8) -> Option<usize> {
+        match self.state.feed(byte) {
+            Ok(DecodeResult::NoData) => None,
+            Ok(DecodeResult::DataContinue(decoded)) => {
+                match self.buffer.get_mut(self.len) {
+                    Some(place) => *place = decoded,
+                    None => self.too_long = true,
+                }
+                self.len = self.len.saturating_add(1);
+                None
+            }
+            Ok(DecodeResult::DataComplete) => {
+                let payload = self.checked_len();
+                self.start_again(payload.is_none());
+                payload
+            }
+            // A zero where none may be: the frame has been cut, and the next one begins.
+            Err(_) => {
+                self.start_again(true);
+                None
+            }
+        }
+    }
+
+    /// The length of the payload, if the CRC behind it is right.
+    fn checked_len(&self) -> Option<usize> {
+        let decoded = self.buffer.get(..self.len).filter(|_| !self.too_long)?;
+        let (payload, crc) = decoded.split_last_chunk::<CRC_BYTES>()?;
+        (CRC.checksum(payload) == u32::from_le_bytes(*crc)).then_some(payload.len())
+    }
+
+    fn start_again(&mut self, dropped: bool) {
+        self.dropped = self.dropped.saturating_add(u32::from(dropped));
+        self.len = 0;
+        self.too_long = false;
+    }
+}
+
+impl<const N: usize> Default for Decoder<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
