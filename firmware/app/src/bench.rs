@@ -19,22 +19,33 @@ pub(crate) struct Bench<'a, S: OperatorSet> {
 impl<'a, S: OperatorSet> Bench<'a, S> {
     /// Opens the model in buffers that were laid out for it.
     pub(crate) fn open(artifact: &'a [u8], buffers: Buffers<'a>) -> Result<Self, Failure> {
+        let model = Model::<S>::new(artifact)?;
+        let inputs = (0..model.input_count()).filter_map(|i| model.input(i));
+        let sample_bytes: usize = inputs.map(|tensor| tensor.byte_len()).sum();
+        if buffers.sample.len() != sample_bytes || buffers.digests.len() != model.operator_count() {
+            return Err(Failure::OtherModel);
+        }
+        Ok(Self::of(&model, buffers)?)
+    }
+
+    /// Takes a model that has been checked. Where there are fewer digests than operators, those of
+    /// the last operators are dropped.
+    pub(crate) fn of(model: &Model<'a, S>, buffers: Buffers<'a>) -> Result<Self, RunError> {
         let Buffers {
             arena,
             sample,
             digests,
         } = buffers;
-        let model = Model::<S>::new(artifact)?;
-        let inputs = (0..model.input_count()).filter_map(|i| model.input(i));
-        let sample_bytes: usize = inputs.map(|tensor| tensor.byte_len()).sum();
-        if sample.len() != sample_bytes || digests.len() != model.operator_count() {
-            return Err(Failure::OtherModel);
-        }
         Ok(Self {
-            session: Session::new(&model, arena)?,
+            session: Session::new(model, arena)?,
             sample,
             digests,
         })
+    }
+
+    /// The session, to write inputs and to read outputs.
+    pub(crate) fn session(&mut self) -> &mut Session<'a, 'a, S> {
+        &mut self.session
     }
 
     /// The model.

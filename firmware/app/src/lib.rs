@@ -7,6 +7,9 @@
 //! every operator's output: that is how a test proves that a board gives the same bits as a host.
 //! It answers a request for a profile with the cost of each operator. [`self_check`] needs no
 //! stream.
+//!
+//! A [`Device`] is a board at work: it is fed over a line or by a sensor, watches itself, and takes
+//! new models over the line (crate `niwaki-wire`) into a [`ModelStore`].
 
 #![no_std]
 #![deny(
@@ -19,6 +22,7 @@
 
 mod bench;
 mod check;
+mod device;
 mod failure;
 mod memory;
 mod meter;
@@ -26,6 +30,7 @@ mod serve;
 mod wire;
 
 pub use check::{Report, self_check};
+pub use device::{Board, Device, ModelStore, NoStore, SlotModel, Start, Turn};
 pub use failure::Failure;
 pub use memory::Memory;
 pub use meter::Meter;

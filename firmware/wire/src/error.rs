@@ -105,9 +105,18 @@ pub enum Error {
         /// The first operator that differs.
         operator: u32,
     },
+    /// The upload does not begin with a manifest, or with one that this image does not know.
+    NotAnUpdate,
     /// This board takes signed models only, and this one is not.
     Unsigned,
-    /// The signature is not that of the key in the image.
+    /// The model is signed with another key than that in the image.
+    OtherKey {
+        /// Identifier of the key that it is signed with.
+        found: [u8; 8],
+        /// Identifier of the key in the image.
+        wanted: [u8; 8],
+    },
+    /// The signature does not fit what it signs.
     BadSignature,
     /// The model is older than one that has been here.
     OldVersion {
@@ -118,13 +127,15 @@ pub enum Error {
     },
     /// The board takes no models.
     NoStore,
+    /// The other slot holds the model that the board returns to when the one on trial fails.
+    OnTrial,
     /// There is no upload under way.
     NoUpload,
     /// There is no checked model that waits.
     NothingToActivate,
     /// There is no model to go back to.
     NothingToRollBackTo,
-    /// The flash memory does not do what it should.
+    /// The flash memory does not do what it should, or is worn out.
     Flash,
     /// A defect of niwaki.
     Internal {

@@ -23,6 +23,23 @@ pub const fn frame_bytes(payload: usize) -> usize {
     2 + 1 + covered / 254 + covered
 }
 
+/// Bytes of the longest message whose frame a buffer of `frame` bytes holds.
+pub const fn payload_bytes(frame: usize) -> usize {
+    let mut payload = frame;
+    while payload > 0 && frame_bytes(payload) > frame {
+        payload -= 1;
+    }
+    payload
+}
+
+/// Bytes of a tensor, a model or a page that fit into a message of `payload` bytes, with all that
+/// stands before them.
+pub const fn piece_bytes(payload: usize) -> usize {
+    // The head takes 8, the largest offset 5, the longest of these messages two of them; and there
+    // are its kind and the length of the piece. A multiple of 8, so that a page has whole numbers.
+    payload.saturating_sub(24) / 8 * 8
+}
+
 /// Writes a message as a frame to the front of `buffer`, and gives the frame; `None` when the buffer
 /// is too short.
 pub fn encode<'b>(
@@ -44,6 +61,12 @@ pub fn encode<'b>(
 pub fn decode<'p, B: Deserialize<'p>>(payload: &'p [u8]) -> Option<(Head, B)> {
     let (message, rest) = postcard::take_from_bytes(payload).ok()?;
     rest.is_empty().then_some(message)
+}
+
+/// Reads the head of a message whose body may be anything.
+pub fn decode_head(payload: &[u8]) -> Option<Head> {
+    let (head, _) = postcard::take_from_bytes(payload).ok()?;
+    Some(head)
 }
 
 /// Finds frames in a stream of bytes, which may come in pieces of any size and may be anything.

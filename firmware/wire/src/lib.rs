@@ -40,7 +40,9 @@ mod message;
 mod statistics;
 
 pub use error::{Error, Place};
-pub use frame::{Decoder, PAYLOAD_BYTES, decode, encode, frame_bytes};
+pub use frame::{
+    Decoder, PAYLOAD_BYTES, decode, decode_head, encode, frame_bytes, payload_bytes, piece_bytes,
+};
 pub use message::{
     Answer, DataType, Head, Info, ModelInfo, Port, Record, Reply, Request, Side, Source, Unit,
 };

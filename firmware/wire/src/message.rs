@@ -74,14 +74,15 @@ pub enum Request<'a> {
         /// Index of the input.
         input: u16,
     },
-    /// Makes room for a model: [`Reply::Uploaded`]. It ends an upload that is under way.
+    /// Begins an upload: [`Reply::Uploaded`]. It ends one that is under way.
     UploadBegin {
-        /// Length of the file.
-        bytes: u32,
+        /// The first bytes of the update: they say what the model behind them is.
+        #[serde(borrow)]
+        manifest: &'a [u8],
     },
     /// A piece of the model; pieces come in order: [`Reply::Uploaded`].
     UploadChunk {
-        /// Where in the file it goes.
+        /// Where in the model it goes.
         offset: u32,
         /// The piece.
         #[serde(borrow)]
@@ -89,9 +90,10 @@ pub enum Request<'a> {
     },
     /// Checks the model, all of it: [`Reply::Done`]. It does not run yet.
     UploadEnd,
-    /// Tests the uploaded model on the golden vector and runs it from now on: [`Reply::Done`].
+    /// Tests the uploaded model on the golden vector, and starts the board again with it:
+    /// [`Reply::Done`]. The session is over then.
     Activate,
-    /// Goes back to the model before the active one: [`Reply::Done`].
+    /// Goes back to the model before the active one, in the same way: [`Reply::Done`].
     RollBack,
     /// Ends the session: [`Reply::Done`].
     Bye,
@@ -198,9 +200,9 @@ pub struct Info<'a> {
     pub slot_bytes: u32,
     /// Bytes of the arena, which no model may need more than.
     pub arena_bytes: u32,
-    /// An uploaded model has been checked and waits for [`Request::Activate`].
+    /// A model lies in the other slot, and can be made to run by [`Request::Activate`].
     pub uploaded: bool,
-    /// Why the model in the active slot has not been taken when the board started.
+    /// Why the board has not taken the model in its slot when it started, or has none.
     pub refused: Option<Error>,
     /// The model that runs.
     pub model: Option<ModelInfo>,

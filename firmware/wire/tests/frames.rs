@@ -12,7 +12,10 @@
 
 mod noise;
 
-use niwaki_wire::{Answer, Decoder, Head, Request, decode, encode, frame_bytes};
+use niwaki_wire::{
+    Answer, Decoder, Head, PAYLOAD_BYTES, Reply, Request, decode, encode, frame_bytes,
+    payload_bytes, piece_bytes,
+};
 use noise::Random;
 
 const HEAD: Head = Head {
@@ -71,6 +74,39 @@ fn a_frame_has_zeros_at_its_ends_alone_and_no_more_bytes_than_was_said() {
             assert!(encode(&HEAD, &request, &mut buffer[..frame]).is_some());
         }
     }
+}
+
+#[test]
+fn the_largest_pieces_have_room() {
+    for frame in 40..2000 {
+        let payload = payload_bytes(frame);
+        assert!(frame_bytes(payload) <= frame && frame_bytes(payload + 1) > frame);
+        let head = Head {
+            session: u32::MAX,
+            sequence: u16::MAX,
+        };
+        let (piece, mut buffer) = (vec![0; piece_bytes(payload)], vec![0; frame]);
+        let (bytes, offset) = (&piece[..], u32::MAX);
+        let page: Answer<'_> = Ok(Reply::Page {
+            from: offset,
+            total: offset,
+            bytes,
+        });
+        let input = u16::MAX;
+        let requests = [
+            Request::Input {
+                input,
+                offset,
+                bytes,
+            },
+            Request::UploadChunk { offset, bytes },
+        ];
+        assert!(encode(&head, &page, &mut buffer).is_some(), "{frame}");
+        for request in requests {
+            assert!(encode(&head, &request, &mut buffer).is_some(), "{frame}");
+        }
+    }
+    assert!(piece_bytes(PAYLOAD_BYTES) >= 128, "a manifest fits");
 }
 
 #[test]

@@ -200,7 +200,9 @@ pub fn request<'b>(random: &mut Random, buffer: &'b mut [u8; 200]) -> Request<'b
         8 => Request::Digests { from: offset },
         9 => Request::Statistics,
         10 => Request::InputStatistics { input: index },
-        11 => Request::UploadBegin { bytes: offset },
+        11 => Request::UploadBegin {
+            manifest: random.bytes(buffer),
+        },
         12 | 13 => Request::UploadChunk {
             offset,
             bytes: random.bytes(buffer),
