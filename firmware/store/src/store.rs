@@ -218,7 +218,7 @@ impl<J: NorFlash, S: MappedFlash> Store<J, S> {
 }
 
 /// The bytes of the model in a slot, behind its manifest; `None` when they are more than it has.
-fn model<'s>(slot: &'s impl MappedFlash, manifest: &Manifest) -> Option<&'s [u8]> {
+pub(crate) fn model<'s>(slot: &'s impl MappedFlash, manifest: &Manifest) -> Option<&'s [u8]> {
     let bytes = slot.bytes().get(Manifest::BYTES..)?;
     bytes.get(..manifest.length as usize)
 }

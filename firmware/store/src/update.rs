@@ -5,7 +5,7 @@ use embedded_storage::nor_flash::{NorFlash, NorFlashError as _};
 use crate::flash::MAX_WRITE;
 use crate::journal::Journal;
 use crate::state::{Entry, Phase, Slot, State};
-use crate::store::{Running, examine};
+use crate::store::{Running, examine, model};
 use crate::{Error, Manifest, MappedFlash, Part, Trust};
 
 /// Receives, activates, confirms and rolls back. The running model is never written to.
@@ -93,6 +93,18 @@ impl<'s, J: NorFlash, S: MappedFlash> Updater<'s, J, S> {
         match self.state.phase(self.slot) {
             Phase::Empty | Phase::Receiving => None,
             _ => Manifest::read(self.flash.bytes()).ok(),
+        }
+    }
+
+    /// The artifact that [`Updater::activate`] would take, as it lies in the other slot: it was
+    /// verified when it was received, and is again when it is activated.
+    pub fn candidate(&self) -> Option<&[u8]> {
+        match self.state.phase(self.slot) {
+            Phase::Complete | Phase::Rejected | Phase::Activated => {
+                let manifest = Manifest::read(self.flash.bytes()).ok()?;
+                model(self.flash, &manifest)
+            }
+            _ => None,
         }
     }
 

@@ -318,6 +318,9 @@ impl<'a, S: OperatorSet, T: ModelStore> Core<'a, S, T> {
     }
 
     fn activate(&mut self) -> Answer<'static> {
+        if self.store.room() == 0 {
+            return Err(Error::NoStore);
+        }
         let candidate = self.store.candidate().ok_or(Error::NothingToActivate)?;
         let model = load::<S>(candidate, self.arena.len())?;
         // The arena is the running model's, which has nothing in it that has to last.

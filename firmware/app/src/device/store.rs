@@ -1,6 +1,10 @@
 //! Where uploaded models go.
 
+use embedded_storage::nor_flash::NorFlash;
+use niwaki_store::{Error as StoreError, Manifest, MappedFlash, Running, Slot, Updater};
 use niwaki_wire::Error;
+
+use super::SlotModel;
 
 /// A place for a model beside the one that runs, which it never touches.
 ///
@@ -91,5 +95,84 @@ impl ModelStore for NoStore {
 
     fn roll_back(&mut self) -> Result<(), Error> {
         Err(Error::NoStore)
+    }
+}
+
+/// Two slots in flash.
+impl<J: NorFlash, S: MappedFlash> ModelStore for Updater<'_, J, S> {
+    fn room(&self) -> u32 {
+        self.status().room
+    }
+
+    fn candidate(&self) -> Option<&[u8]> {
+        self.candidate()
+    }
+
+    fn begin(&mut self, manifest: &[u8]) -> Result<(), Error> {
+        let manifest: &[u8; Manifest::BYTES] =
+            manifest.try_into().map_err(|_| Error::NotAnUpdate)?;
+        self.begin(manifest).map(|_| ()).map_err(of_store)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.write(bytes).map(|_| ()).map_err(of_store)
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        self.finish().map(|_| ()).map_err(of_store)
+    }
+
+    fn activate(&mut self) -> Result<(), Error> {
+        self.activate().map(|_| ()).map_err(of_store)
+    }
+
+    fn confirm(&mut self) -> Result<(), Error> {
+        self.confirm().map_err(of_store)
+    }
+
+    fn roll_back(&mut self) -> Result<(), Error> {
+        self.roll_back().map(|_| ()).map_err(of_store)
+    }
+}
+
+impl<'m> From<Running<'m>> for SlotModel<'m> {
+    fn from(running: Running<'m>) -> Self {
+        Self {
+            bytes: running.model,
+            slot: match running.slot {
+                Slot::A => 0,
+                Slot::B => 1,
+            },
+            on_trial: running.on_trial,
+        }
+    }
+}
+
+/// Errors of the store as the wire carries them.
+fn of_store(error: StoreError) -> Error {
+    match error {
+        StoreError::Flash(..) | StoreError::Worn(_) | StoreError::Geometry(_) => Error::Flash,
+        StoreError::NotAnUpdate | StoreError::NewerManifest { .. } => Error::NotAnUpdate,
+        StoreError::Unsigned => Error::Unsigned,
+        StoreError::OtherKey { found, wanted } => Error::OtherKey { found, wanted },
+        StoreError::BadSignature | StoreError::BadKey => Error::BadSignature,
+        StoreError::TooLarge { length, room } => Error::TooLargeForSlot {
+            bytes: length,
+            room,
+        },
+        StoreError::Older { version, floor } => Error::OldVersion {
+            found: version,
+            least: floor,
+        },
+        StoreError::Kept => Error::OnTrial,
+        StoreError::NoUpload => Error::NoUpload,
+        StoreError::Short { received, length } => Error::Truncated {
+            needed: length,
+            found: received,
+        },
+        StoreError::Long { length } => Error::OutOfOrder { next: length },
+        StoreError::Damaged => Error::Damaged,
+        StoreError::NothingToActivate | StoreError::NothingToConfirm => Error::NothingToActivate,
+        StoreError::NothingToReturnTo => Error::NothingToRollBackTo,
     }
 }

@@ -73,7 +73,7 @@ pub fn fuzz(frames: u32, seed: u32) -> Outcome {
         let mut held: Option<(Vec<u8>, bool, Vec<u8>)> = None;
         for _ in 0..1 + random.below(6) {
             outcome.sent += 1;
-            let (frame, payload) = message(&mut random);
+            let (frame, payload) = message(outcome.sent, &mut random);
             let (frame, whole) = damage(frame, &mut random);
             outcome.whole += u32::from(whole);
             let sent = (payload, whole, frame);
@@ -121,10 +121,10 @@ pub fn fuzz(frames: u32, seed: u32) -> Outcome {
     outcome
 }
 
-/// A frame, and the payload in it.
-fn message(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
+/// A frame, and the payload in it, which no frame of another session has.
+fn message(session: u32, random: &mut Random) -> (Vec<u8>, Vec<u8>) {
     let head = Head {
-        session: random.word(),
+        session,
         sequence: random.word() as u16,
     };
     let mut buffer = [0; 200];
