@@ -679,15 +679,12 @@ fn a_board_without_a_store_says_so() {
     };
     let mut memory = Memory::<ARENA, 0, 1>::new();
     let (clock, to_board, to_host) = Default::default();
-    let (mut reader, mut writer) = (rig::End(&to_board), rig::End(&to_host));
-    let mut device: Device<'_, All, _, rig::Clock, _, _> = Device::new(
-        start,
-        NoStore,
-        &mut memory,
-        &clock,
-        &mut reader,
-        &mut writer,
-    );
+    let mut link = rig::End {
+        to_board: &to_board,
+        to_host: &to_host,
+    };
+    let mut device: Device<'_, All, _, rig::Clock, _> =
+        Device::new(start, NoStore, &mut memory, &clock, &mut link);
     let mut host = Host::new(1);
     let hello = Request::Hello {
         protocol: niwaki_wire::PROTOCOL,

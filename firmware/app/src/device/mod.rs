@@ -9,8 +9,8 @@
 //! loop {
 //!     let Boot { running, updater, .. } = store.boot();
 //!     let start = Start { slot: running.map(Into::into), embedded: Some(MODEL), refused };
-//!     let mut device = Device::<Operators, _, _, _, _>::new(
-//!         start, updater, &mut memory, &board, &mut reader, &mut writer);
+//!     let mut device: Device<'_, Operators, _, _, _> =
+//!         Device::new(start, updater, &mut memory, &board, &mut uart);
 //!     refused = loop {
 //!         if let Turn::Restart(refused) = device.poll() {
 //!             break refused;
@@ -80,27 +80,25 @@ pub enum Turn {
 ///
 /// `FRAME` bytes hold the longest frame that comes or goes, see [`frame_bytes`].
 #[derive(Debug)]
-pub struct Device<'a, S, T, B, R, W, const FRAME: usize = { frame_bytes(PAYLOAD_BYTES) }>
+pub struct Device<'a, S, T, B, L, const FRAME: usize = { frame_bytes(PAYLOAD_BYTES) }>
 where
     S: OperatorSet,
 {
     core: Core<'a, S, T>,
     board: &'a B,
-    reader: &'a mut R,
-    writer: &'a mut W,
+    link: &'a mut L,
     decoder: Decoder<FRAME>,
     host: Host<FRAME>,
     link_errors: u32,
     turn: Turn,
 }
 
-impl<'a, S, T, B, R, W, const FRAME: usize> Device<'a, S, T, B, R, W, FRAME>
+impl<'a, S, T, B, L, const FRAME: usize> Device<'a, S, T, B, L, FRAME>
 where
     S: OperatorSet,
     T: ModelStore,
     B: Board,
-    R: Read + ReadReady,
-    W: Write,
+    L: Read + ReadReady + Write,
 {
     /// Chooses the model and tests it on its golden vector: the one in the slot, or the one in the
     /// image where that is none, or does not suit this image. A model that fails on trial makes the
@@ -110,8 +108,7 @@ where
         store: T,
         memory: &'a mut Memory<ARENA, INPUT, OPERATORS>,
         board: &'a B,
-        reader: &'a mut R,
-        writer: &'a mut W,
+        link: &'a mut L,
     ) -> Self {
         let Buffers { arena, digests, .. } = memory.buffers();
         let mut core = Core::new(store, arena, digests);
@@ -136,8 +133,7 @@ where
         Self {
             core,
             board,
-            reader,
-            writer,
+            link,
             decoder: Decoder::new(),
             host: Host::new(),
             link_errors: 0,
@@ -150,9 +146,9 @@ where
         self.board.still_alive();
         let mut chunk = [0; CHUNK_BYTES];
         while self.turn == Turn::Go {
-            let read = match self.reader.read_ready() {
+            let read = match self.link.read_ready() {
                 Ok(false) => break,
-                Ok(true) => self.reader.read(&mut chunk),
+                Ok(true) => self.link.read(&mut chunk),
                 Err(error) => Err(error),
             };
             match read {
@@ -177,8 +173,8 @@ where
             let link = (dropped, self.link_errors);
             let reply = self.host.hear(payload, &mut self.core, self.board, link);
             // A line that takes nothing has nobody at its end who could be told.
-            let sent = reply.map_or(Ok(()), |frame| self.writer.write_all(frame));
-            let sent = sent.and_then(|()| self.writer.flush());
+            let sent = reply.map_or(Ok(()), |frame| self.link.write_all(frame));
+            let sent = sent.and_then(|()| self.link.flush());
             self.link_errors = self.link_errors.saturating_add(u32::from(sent.is_err()));
             if self.core.restart {
                 self.turn = Turn::Restart(None);

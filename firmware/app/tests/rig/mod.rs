@@ -45,8 +45,11 @@ impl Board for Clock {
 #[derive(Default)]
 pub struct Way(pub RefCell<VecDeque<u8>>);
 
-/// An end of a way.
-pub struct End<'w>(pub &'w Way);
+/// The board's end of a line.
+pub struct End<'w> {
+    pub to_board: &'w Way,
+    pub to_host: &'w Way,
+}
 
 impl ErrorType for End<'_> {
     type Error = Infallible;
@@ -54,13 +57,13 @@ impl ErrorType for End<'_> {
 
 impl ReadReady for End<'_> {
     fn read_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(!self.0.0.borrow().is_empty())
+        Ok(!self.to_board.0.borrow().is_empty())
     }
 }
 
 impl Read for End<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
-        let mut way = self.0.0.borrow_mut();
+        let mut way = self.to_board.0.borrow_mut();
         // A few at a time, as a UART gives them.
         let len = way.len().min(buffer.len()).min(7);
         for (to, from) in buffer.iter_mut().zip(way.drain(..len)) {
@@ -72,7 +75,7 @@ impl Read for End<'_> {
 
 impl Write for End<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
-        self.0.0.borrow_mut().extend(bytes);
+        self.to_host.0.borrow_mut().extend(bytes);
         Ok(bytes.len())
     }
 
@@ -84,7 +87,7 @@ impl Write for End<'_> {
 type Flash = SimFlash<4, 256>;
 
 /// A device of the rig; `A` bytes of arena.
-pub type RigDevice<'r, S> = Device<'r, S, Updater<'r, Flash, Flash>, Clock, End<'r>, End<'r>>;
+pub type RigDevice<'r, S> = Device<'r, S, Updater<'r, Flash, Flash>, Clock, End<'r>>;
 
 /// The board, without its device.
 pub struct Rig<const A: usize = ARENA> {
@@ -130,15 +133,12 @@ impl<const A: usize> Rig<A> {
             to_host: &self.to_host,
             clock: &self.clock,
         };
-        let (mut reader, mut writer) = (End(&self.to_board), End(&self.to_host));
-        let mut device = RigDevice::<S>::new(
-            start,
-            updater,
-            &mut self.memory,
-            &self.clock,
-            &mut reader,
-            &mut writer,
-        );
+        let mut link = End {
+            to_board: &self.to_board,
+            to_host: &self.to_host,
+        };
+        let mut device =
+            RigDevice::<S>::new(start, updater, &mut self.memory, &self.clock, &mut link);
         test(&mut device, &line);
         device.poll()
     }
