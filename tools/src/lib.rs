@@ -4,6 +4,7 @@
 pub mod artifact;
 pub mod compiler;
 pub mod data;
+pub mod device;
 pub mod functions;
 pub mod graph;
 pub mod homes;

@@ -72,23 +72,37 @@ pub(crate) fn build(root: &Path, board: &str, model: &Path) -> Result<PathBuf> {
     };
     // Cargo runs in another directory, and the build script in a third.
     let model = std::path::absolute(model)?;
+    let mut command = cargo_for(root, *cpu, &["build", "--release", "--target", target]);
+    command.args(["--package", package]);
+    let built = release_folder(root, target).join(package);
+    image(root, &mut command, &model, &built, name)
+}
+
+/// Has `command` build an image that carries `model`, and copies it from where it is built to a place
+/// that has the name of both.
+///
+/// # Errors
+///
+/// When the model is refused, or the firmware does not build.
+pub(crate) fn image(
+    root: &Path,
+    command: &mut Command,
+    model: &Path,
+    built: &Path,
+    name: &str,
+) -> Result<PathBuf> {
     let stem = model
         .file_stem()
         .with_context(|| format!("`{}` names no file", model.display()))?;
-
     let images = root.join("firmware/target/images");
     fs::create_dir_all(&images)?;
     // All models of a board are built to one path: nobody else may build before the image has
     // been copied from there. The lock is given back when the file is closed.
     let lock = File::create(images.join(".lock"))?;
     lock.lock()?;
-    let mut command = cargo_for(root, *cpu, &["build", "--release", "--target", target]);
-    command.args(["--package", package]);
-    run(command.env("NIWAKI_MODEL", &model))?;
-
-    let built = release_folder(root, target).join(package);
+    run(command.env("NIWAKI_MODEL", model))?;
     let image = images.join(format!("{name}-{}.elf", stem.to_string_lossy()));
-    fs::copy(&built, &image).with_context(|| format!("cannot copy {}", built.display()))?;
+    fs::copy(built, &image).with_context(|| format!("cannot copy {}", built.display()))?;
     Ok(image)
 }
 

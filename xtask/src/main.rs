@@ -4,6 +4,7 @@ mod bench;
 mod checks;
 mod conformance;
 mod demo;
+mod device;
 mod examples;
 mod firmware;
 mod fuzz;
@@ -73,6 +74,13 @@ enum Chore {
         /// The model, a .niwaki file.
         model: PathBuf,
     },
+    /// Build the image of a board's application, which takes models over its line, and print its path.
+    DeviceImage {
+        /// The board, a folder in firmware/boards.
+        board: String,
+        /// The model that it runs before it is sent one; by default the digits example.
+        model: Option<PathBuf>,
+    },
     /// Run ONNX's backend tests and write docs/operators.md.
     Conformance {
         /// Where a list of all cases with their results goes.
@@ -125,6 +133,11 @@ fn run(chore: &Chore) -> Result<bool> {
         Chore::Doc => checks::doc().map(|()| true),
         Chore::Firmware { board, model } => {
             let image = firmware::build(paths::root(), board, model)?;
+            println!("{}", image.display());
+            Ok(true)
+        }
+        Chore::DeviceImage { board, model } => {
+            let image = device::build(paths::root(), board, model.as_deref())?;
             println!("{}", image.display());
             Ok(true)
         }

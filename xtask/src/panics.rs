@@ -21,7 +21,7 @@ struct Probe {
     what: &'static str,
 }
 
-const PROBES: [Probe; 3] = [
+const PROBES: [Probe; 4] = [
     Probe {
         name: "run-kws",
         what: "a run with the operators of kws01",
@@ -33,6 +33,10 @@ const PROBES: [Probe; 3] = [
     Probe {
         name: "load-all",
         what: "a load, with the checks of every operator",
+    },
+    Probe {
+        name: "serve-device",
+        what: "a device that answers whatever comes over its line",
     },
 ];
 
@@ -53,14 +57,18 @@ struct Allowed {
     reason: &'static str,
 }
 
-const ALLOWED: [Allowed; 1] = [Allowed {
-    probe: "load-all",
-    caller: "hmac_sha256::Hash",
-    panic: "core::slice::index::slice_index_fail",
-    sites: 2,
-    reason: "`finalize` slices 64 and 128 bytes by the fill of its 64-byte block, which is below 64 \
-             whenever it is called; the optimiser does not see that",
-}];
+const ALLOWED: [Allowed; 2] = [hash_in("load-all"), hash_in("serve-device")];
+
+const fn hash_in(probe: &'static str) -> Allowed {
+    Allowed {
+        probe,
+        caller: "hmac_sha256::Hash",
+        panic: "core::slice::index::slice_index_fail",
+        sites: 2,
+        reason: "`finalize` slices 64 and 128 bytes by the fill of its 64-byte block, which is below \
+                 64 whenever it is called; the optimiser does not see that",
+    }
+}
 
 /// Builds the probes and counts the panic call sites in each.
 ///

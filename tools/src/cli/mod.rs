@@ -3,6 +3,7 @@
 mod bind;
 mod budget;
 mod compile;
+mod device;
 mod inspect;
 mod keygen;
 mod profile;
@@ -39,6 +40,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Compile an ONNX model into an artifact.
     Compile(compile::Compile),
+    /// Talk to a board that runs the firmware's application: feed it, watch it, update it.
+    Device(device::Device),
     /// Show what an artifact holds: inputs, outputs, layers, memory, origin.
     Inspect(inspect::Inspect),
     /// Make a key to sign updates with.
@@ -64,6 +67,7 @@ impl Cli {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Compile(command) => command.run(),
+            Command::Device(command) => command.run(),
             Command::Inspect(command) => command.run(),
             Command::Keygen(command) => command.run(),
             Command::Profile(command) => command.run(),

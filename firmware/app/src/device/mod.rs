@@ -173,9 +173,8 @@ where
             let link = (dropped, self.link_errors);
             let reply = self.host.hear(payload, &mut self.core, self.board, link);
             // A line that takes nothing has nobody at its end who could be told.
-            let sent = reply.map_or(Ok(()), |frame| self.link.write_all(frame));
-            let sent = sent.and_then(|()| self.link.flush());
-            self.link_errors = self.link_errors.saturating_add(u32::from(sent.is_err()));
+            let sent = reply.is_none_or(|frame| send(self.link, frame));
+            self.link_errors = self.link_errors.saturating_add(u32::from(!sent));
             if self.core.restart {
                 self.turn = Turn::Restart(None);
             }
@@ -212,6 +211,18 @@ where
     pub fn drop_samples(&mut self, samples: u32) {
         self.core.dropped_samples = self.core.dropped_samples.saturating_add(samples);
     }
+}
+
+/// Writes a frame; false when the line fails. `write_all` of embedded-io panics when a driver writes
+/// nothing.
+fn send(link: &mut impl Write, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        match link.write(bytes) {
+            Ok(0) | Err(_) => return false,
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+        }
+    }
+    link.flush().is_ok()
 }
 
 /// The model in the arena, for one request.
