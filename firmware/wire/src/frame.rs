@@ -1,9 +1,9 @@
 //! Frames: `00 COBS(payload, CRC-32) 00`.
 
-use cobs::{DecodeResult, DecoderState};
+use cobs::{DecodeResult, DecoderState, EncoderState, PushResult};
 use crc::{CRC_32_ISO_HDLC, Crc};
+use postcard::ser_flavors::Flavor;
 use postcard::ser_flavors::crc::CrcModifier;
-use postcard::ser_flavors::{Cobs, Slice};
 use serde::{Deserialize, Serialize};
 
 use crate::Head;
@@ -47,14 +47,74 @@ pub fn encode<'b>(
     body: &impl Serialize,
     buffer: &'b mut [u8],
 ) -> Option<&'b mut [u8]> {
-    // The zero in front ends whatever noise the receiver has taken for the start of a frame.
-    let (first, rest) = buffer.split_first_mut()?;
-    *first = 0;
-    let cobs = Cobs::try_new(Slice::new(rest)).ok()?;
-    let flavor = CrcModifier::new(cobs, CRC.digest());
-    let written = postcard::serialize_with_flavor(&(head, body), flavor).ok()?;
-    let len = 1 + written.len();
-    buffer.get_mut(..len)
+    let (message, crc) = (&(head, body), CRC.digest());
+    let flavor = CrcModifier::new(Stuffed::new(buffer)?, crc);
+    postcard::serialize_with_flavor(message, flavor).ok()
+}
+
+/// Writes bytes as a frame. postcard's own flavor for COBS can panic, in the eyes of a compiler.
+struct Stuffed<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+    cobs: EncoderState,
+}
+
+/// Where COBS begins: the zero in front ends whatever noise the receiver has taken for the start of a
+/// frame.
+const COBS_AT: usize = 1;
+
+impl<'b> Stuffed<'b> {
+    fn new(buffer: &'b mut [u8]) -> Option<Self> {
+        // The zero in front, and the place of the first code.
+        buffer.get_mut(..COBS_AT + 1)?.fill(0);
+        Some(Self {
+            buffer,
+            len: COBS_AT + 1,
+            cobs: EncoderState::default(),
+        })
+    }
+
+    /// Sets the code at `at` of those that COBS has written.
+    fn set(&mut self, at: usize, code: u8) -> postcard::Result<()> {
+        let place = self.buffer.get_mut(COBS_AT + at);
+        *place.ok_or(postcard::Error::SerializeBufferFull)? = code;
+        Ok(())
+    }
+
+    fn push(&mut self, byte: u8) -> postcard::Result<()> {
+        let place = self.buffer.get_mut(self.len);
+        *place.ok_or(postcard::Error::SerializeBufferFull)? = byte;
+        self.len += 1;
+        Ok(())
+    }
+}
+
+impl<'b> Flavor for Stuffed<'b> {
+    type Output = &'b mut [u8];
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        match self.cobs.push(byte) {
+            PushResult::AddSingle(byte) => self.push(byte),
+            PushResult::ModifyFromStartAndSkip((at, code)) => {
+                self.set(at, code)?;
+                self.push(0)
+            }
+            PushResult::ModifyFromStartAndPushAndSkip((at, code, byte)) => {
+                self.set(at, code)?;
+                self.push(byte)?;
+                self.push(0)
+            }
+        }
+    }
+
+    fn finalize(mut self) -> postcard::Result<Self::Output> {
+        let (at, code) = self.cobs.clone().finalize();
+        self.set(at, code)?;
+        self.push(0)?;
+        let Self { buffer, len, .. } = self;
+        let frame = buffer.get_mut(..len);
+        frame.ok_or(postcard::Error::SerializeBufferFull)
+    }
 }
 
 /// Reads a message from the payload of a frame; `None` when it is none, or has bytes to spare.
