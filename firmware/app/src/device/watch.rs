@@ -94,10 +94,8 @@ struct InputWatch {
 
 impl InputWatch {
     fn look(&mut self, port: &Port, tensor: &Tensor, bytes: &[u8]) {
-        self.calibrated = Span {
-            low: port.low,
-            high: port.high,
-        };
+        self.calibrated = calibrated(port, tensor);
+        let Span { low, high } = self.calibrated;
         // Half a step: a quantised value stands for all that round to it.
         let slack = tensor.scale * 0.5;
         let mut run = Seen::default();
@@ -106,7 +104,7 @@ impl InputWatch {
             run.mean += value;
             run.elements += 1;
             // Not a number is outside too.
-            let inside = value >= port.low - slack && value <= port.high + slack;
+            let inside = value >= low - slack && value <= high + slack;
             run.outside += u64::from(!inside);
         });
         if run.elements == 0 {
@@ -148,6 +146,27 @@ impl InputWatch {
             outside_ppm: self.all.outside_ppm(),
             drift: self.drift,
         }
+    }
+}
+
+/// The range of the calibration. That of an int8 input is what its integers stand for: the port of a
+/// model that came quantised has a range that was never measured.
+fn calibrated(port: &Port, tensor: &Tensor) -> Span {
+    let integers = match tensor.dtype {
+        DataType::I8 => -128..=127,
+        DataType::U8 => 0..=255,
+        _ => 0..=0,
+    };
+    if tensor.scale <= 0.0 || integers.start() == integers.end() {
+        return Span {
+            low: port.low,
+            high: port.high,
+        };
+    }
+    let real = |integer: &i32| integer.wrapping_sub(tensor.zero_point) as f32 * tensor.scale;
+    Span {
+        low: real(integers.start()),
+        high: real(integers.end()),
     }
 }
 
