@@ -4,11 +4,12 @@
 //! is multiplied: so no window meets a border, each element is converted once, and windows are not
 //! brought together one by one.
 
+use super::arch::sparse::{BLOCK, Cursor, GROUP};
 use super::arch::tiles::{
     self, Lanes, Packed, Pixels, Room, Runs, SLACK_WORDS, Sums, Words, Work, packed_words,
 };
 use super::filters::Filters;
-use super::{Band, ConvI8, DepthwiseI8, FullyConnectedI8, Window, arch};
+use super::{Band, ConvI8, DepthwiseI8, FullyConnectedI8, SparseProductI8, Window, arch};
 
 /// Sizes in words of the memory that weights and input are brought together in. As much is taken as
 /// an operator needs, because the first use of a page of the stack takes time.
@@ -235,6 +236,32 @@ fn bounds([rows, columns, run]: [usize; 3], channels: usize) -> [usize; 2] {
 /// may be written then.
 #[inline(never)]
 pub(crate) fn conv(kernel: &ConvI8<'_>, band: &Band, x: &[i8], y: &mut [i8]) -> Option<()> {
+    conv_with(kernel, None, band, x, y)
+}
+
+/// Puts a row's weights for some channels where they belong; they are zero before.
+type Unpack<'u> = &'u dyn Fn(&mut [u32], Place) -> Option<()>;
+
+/// Where weights belong in words of [`Packed`].
+struct Place {
+    channels: core::ops::Range<usize>,
+    /// Words of a vector of channels with what is before its weights, and without.
+    size: usize,
+    before: usize,
+    lanes: usize,
+    /// Weights of a word.
+    taps: usize,
+}
+
+/// A convolution whose weights are brought together by `unpack`, if there is one.
+#[inline(always)]
+fn conv_with(
+    kernel: &ConvI8<'_>,
+    unpack: Option<Unpack<'_>>,
+    band: &Band,
+    x: &[i8],
+    y: &mut [i8],
+) -> Option<()> {
     let window = kernel.window;
     let in_c = kernel.group_in as usize * kernel.groups as usize;
     let sweep = Sweep::new(window, band, in_c * 2, MOST_INPUT)?;
@@ -247,6 +274,7 @@ pub(crate) fn conv(kernel: &ConvI8<'_>, band: &Band, x: &[i8], y: &mut [i8]) -> 
     with_memory(input + all, &mut |room| {
         arch::run_tiles(ConvWork {
             kernel,
+            unpack,
             band,
             x,
             y: &mut *y,
@@ -257,6 +285,7 @@ pub(crate) fn conv(kernel: &ConvI8<'_>, band: &Band, x: &[i8], y: &mut [i8]) -> 
 
 struct ConvWork<'j, 'r> {
     kernel: &'j ConvI8<'j>,
+    unpack: Option<Unpack<'j>>,
     band: &'j Band,
     x: &'j [i8],
     y: &'j mut [i8],
@@ -268,6 +297,7 @@ impl Work for ConvWork<'_, '_> {
     fn on<I: Lanes>(self) -> Option<()> {
         let Self {
             kernel,
+            unpack,
             band,
             x,
             y,
@@ -302,7 +332,10 @@ impl Work for ConvWork<'_, '_> {
             let len = rows * columns * run;
             let all = group * group_out..(group + 1) * group_out;
             let filters = Filters {
-                weights: kernel.weights.get(all.start * len..all.end * len)?,
+                weights: match unpack {
+                    None => kernel.weights.get(all.start * len..all.end * len)?,
+                    Some(_) => &[],
+                },
                 len,
                 bias: kernel.bias.get(all.clone())?,
                 multipliers: kernel.multipliers.get(all.clone())?,
@@ -316,7 +349,21 @@ impl Work for ConvWork<'_, '_> {
                 if !once {
                     memory.fill(0);
                 }
-                let packed = Packed::of_rows::<I>(memory, &runs, &filters, first..end)?;
+                let packed = match unpack {
+                    None => Packed::of_rows::<I>(memory, &runs, &filters, first..end)?,
+                    Some(unpack) => {
+                        let place = Place {
+                            channels: first..end,
+                            size: vector,
+                            before: 2 * I::LANES,
+                            lanes: I::LANES,
+                            taps: I::TAPS,
+                        };
+                        Packed::of_words::<I>(memory, &runs, &filters, first..end, |words| {
+                            unpack(words, place)
+                        })?
+                    }
+                };
                 let mut at = [0, 0];
                 while let Some(block) = &sweep.next(&mut at) {
                     let whole = (block.first_row, block.image, block.first_column);
@@ -382,19 +429,10 @@ fn copy<I: Lanes>(
     Some(())
 }
 
-/// A product; `None` when the instruction set has no tiles.
+/// A product as a convolution: of a line of so many pixels.
 #[inline(always)]
-pub(crate) fn product(kernel: &FullyConnectedI8<'_>, x: &[i8], y: &mut [i8]) -> Option<()> {
-    let depth = kernel.depth as usize;
-    let rows = x.len().checked_div(depth)?;
-    let [_, one] = bounds([1, 1, depth], 16);
-    if rows < ROWS || one > LARGE / 2 {
-        if !tiles::are_there() {
-            return None;
-        }
-        return arch::run_tiles(DirectWork { kernel, x, y });
-    }
-    let window = Window {
+fn line(rows: usize) -> Window {
+    Window {
         batch: 1,
         in_h: 1,
         in_w: rows as u32,
@@ -410,7 +448,22 @@ pub(crate) fn product(kernel: &FullyConnectedI8<'_>, x: &[i8], y: &mut [i8]) -> 
         pad_left: 0,
         pad_bottom: 0,
         pad_right: 0,
-    };
+    }
+}
+
+/// A product; `None` when the instruction set has no tiles.
+#[inline(always)]
+pub(crate) fn product(kernel: &FullyConnectedI8<'_>, x: &[i8], y: &mut [i8]) -> Option<()> {
+    let depth = kernel.depth as usize;
+    let rows = x.len().checked_div(depth)?;
+    let [_, one] = bounds([1, 1, depth], 16);
+    if rows < ROWS || one > LARGE / 2 {
+        if !tiles::are_there() {
+            return None;
+        }
+        return arch::run_tiles(DirectWork { kernel, x, y });
+    }
+    let window = line(rows);
     let conv_kernel = ConvI8 {
         window: &window,
         groups: 1,
@@ -452,6 +505,122 @@ impl Work for DirectWork<'_> {
         }
         Some(())
     }
+}
+
+/// The longest rows of sparse weights that are brought together as they are, a group of channels at
+/// once.
+const SPARSE_ROW: usize = 1024;
+
+/// A product with sparse weights, which are brought together as dense ones; `None` as of [`conv`].
+#[inline(always)]
+pub(crate) fn sparse_product(kernel: &SparseProductI8<'_>, x: &[i8], y: &mut [i8]) -> Option<()> {
+    let [depth, outputs] = [kernel.depth, kernel.outputs].map(|n| n as usize);
+    let rows = x.len().checked_div(depth)?;
+    if !tiles::are_there() {
+        return None;
+    }
+    if rows < ROWS {
+        return sparse_rows(kernel, x, y);
+    }
+    let window = line(rows);
+    let conv_kernel = ConvI8 {
+        window: &window,
+        groups: 1,
+        group_in: kernel.depth,
+        group_out: kernel.outputs,
+        input_zero_point: 0,
+        weights: &[],
+        bias: kernel.bias,
+        multipliers: kernel.multipliers,
+        stage: kernel.stage,
+    };
+    let unpack = |words: &mut [u32], place: Place| {
+        let mut cursor = kernel.weights.cursor();
+        let mut first = 0;
+        while first < outputs {
+            let group = cursor.channels();
+            each_band(&mut cursor, depth, |channel, at, w| {
+                let channel = first + channel;
+                if !place.channels.contains(&channel) {
+                    return Some(());
+                }
+                let channel = channel - place.channels.start;
+                let (vector, lane) = (channel / place.lanes, channel % place.lanes);
+                let words = words.get_mut(vector * place.size..(vector + 1) * place.size)?;
+                let word = place.before + at / place.taps * place.lanes;
+                let to = words.get_mut(word + lane..)?;
+                if place.taps == BLOCK {
+                    *to.first_mut()? = u32::from_le_bytes(w.map(|w| w as u8));
+                } else {
+                    // What is behind the end of a row is zero, and may have no place.
+                    let halves = w.map(|w| u32::from(i16::from(w).cast_unsigned()));
+                    let (pairs, _) = halves.as_chunks::<2>();
+                    for ([low, high], to) in pairs.iter().zip(to.iter_mut().step_by(place.lanes)) {
+                        *to = low | high << 16;
+                    }
+                }
+                Some(())
+            })?;
+            first += group;
+        }
+        Some(())
+    };
+    conv_with(&conv_kernel, Some(&unpack), &window.whole(), x, y)
+}
+
+/// Gives the blocks of all bands of the cursor's group.
+#[inline(always)]
+fn each_band(
+    cursor: &mut Cursor<'_>,
+    depth: usize,
+    mut f: impl FnMut(usize, usize, [i8; BLOCK]) -> Option<()>,
+) -> Option<()> {
+    let mut start = 0;
+    while start < depth {
+        cursor.each_block(&mut f)?;
+        start += arch::sparse::BAND;
+    }
+    Some(())
+}
+
+/// The same for few rows of input.
+#[inline(never)]
+fn sparse_rows(kernel: &SparseProductI8<'_>, x: &[i8], y: &mut [i8]) -> Option<()> {
+    let [depth, outputs] = [kernel.depth, kernel.outputs].map(|n| n as usize);
+    if depth > SPARSE_ROW {
+        return None;
+    }
+    let mut cursor = kernel.weights.cursor();
+    let mut first = 0;
+    while first < outputs {
+        let mut weights = [0; GROUP * SPARSE_ROW];
+        let channels = first..first + cursor.channels();
+        each_band(&mut cursor, depth, |channel, at, w| {
+            let row = weights.get_mut(channel * depth..(channel + 1) * depth)?;
+            for (to, w) in row.get_mut(at..)?.iter_mut().zip(w) {
+                *to = w;
+            }
+            Some(())
+        })?;
+        let dense = FullyConnectedI8 {
+            depth: kernel.depth,
+            outputs: channels.len() as u32,
+            weights: weights.get(..channels.len() * depth)?,
+            bias: kernel.bias.get(channels.clone())?,
+            multipliers: kernel.multipliers.get(channels.clone())?,
+            stage: kernel.stage,
+        };
+        for (x, y) in x.chunks_exact(depth).zip(y.chunks_exact_mut(outputs)) {
+            let y = y.get_mut(channels.clone())?;
+            arch::run_tiles(DirectWork {
+                kernel: &dense,
+                x,
+                y,
+            })?;
+        }
+        first = channels.end;
+    }
+    Some(())
 }
 
 /// A depthwise convolution; `None` as of [`conv`].

@@ -28,11 +28,13 @@ mod pool;
 mod recurrent;
 mod resample;
 mod softmax;
+mod sparse;
 mod strided;
 mod window;
 
 #[cfg(feature = "kernel-check")]
 pub(crate) use arch::check::first_difference;
+pub(crate) use arch::sparse::{SparseRows, Workspace as SparseWorkspace};
 #[cfg(niwaki_tiles)]
 pub(crate) use arch::tiles::{COPIED, Copied};
 pub(crate) use arch::{Weight, Wide, Workspace};
@@ -58,6 +60,7 @@ pub use recurrent::Activation;
 pub(crate) use recurrent::{Gru, Lstm, Recurrent, Rnn};
 pub(crate) use resample::Resample;
 pub(crate) use softmax::{softmax_f32, softmax_i8};
+pub(crate) use sparse::{SPARSE_PIXELS, SparseProductI8};
 pub use strided::Strides;
 pub(crate) use strided::{broadcast, choose, for_each_pair, gather, scatter, strided_copy};
 pub(crate) use window::Band;

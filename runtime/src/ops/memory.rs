@@ -314,11 +314,27 @@ impl<'m, 'a> Memory<'m, 'a> {
     pub(crate) fn by_rows<A: AnyBitPattern, O: AnyBitPattern + NoUninit>(
         &mut self,
         steps: &Steps,
+        run: impl FnMut(&Band, &[A], &mut [O]) -> Option<()>,
+    ) -> Result<(), Fault> {
+        self.by_rows_together(steps, 1, run)
+    }
+
+    /// The same for a kernel that computes `together` rows as fast as one: where not all rows find
+    /// room, a multiple of that many if so many do.
+    ///
+    /// # Errors
+    ///
+    /// As [`Memory::by_rows`].
+    #[inline(always)]
+    pub(crate) fn by_rows_together<A: AnyBitPattern, O: AnyBitPattern + NoUninit>(
+        &mut self,
+        steps: &Steps,
+        together: u32,
         mut run: impl FnMut(&Band, &[A], &mut [O]) -> Option<()>,
     ) -> Result<(), Fault> {
         let mut done = 0;
         while !steps.is_done(done)
-            && let Some(stretch) = self.stretch(steps, done)?
+            && let Some(stretch) = self.stretch(steps, done, together)?
         {
             #[cfg(niwaki_tiles)]
             if stretch.is_copied {
@@ -354,10 +370,18 @@ impl<'m, 'a> Memory<'m, 'a> {
     /// What comes next when `done` rows are there; `None` when that is all. A function of its own, so
     /// that the records of the tensors are not on the stack while the kernel runs.
     #[inline(never)]
-    fn stretch(&self, steps: &Steps, done: u32) -> Result<Option<Stretch>, Fault> {
+    fn stretch(&self, steps: &Steps, done: u32, together: u32) -> Result<Option<Stretch>, Fault> {
         let (input, output) = (self.input_place(0)?, self.output_place()?);
         let Some(span) = self.next_span(steps, &input.tensor, &output.tensor, done)? else {
             return Ok(None);
+        };
+        let (rows, is_whole) = (span.band.rows.len() as u32, self.part.is_none());
+        let span = match rows.checked_rem(together) {
+            Some(rest) if rest > 0 && rest < rows && rows + done < steps.count() && is_whole => {
+                let upwards = output.tensor.offset < input.tensor.offset;
+                steps.without(&span, rest, upwards)
+            }
+            _ => span,
         };
         #[cfg(niwaki_tiles)]
         let (span, is_copied) = {

@@ -13,6 +13,7 @@ mod depthwise;
 mod elementwise;
 mod fully_connected;
 mod fully_connected_border;
+mod fully_connected_sparse;
 mod functions;
 mod gather;
 mod layer_norm;
@@ -72,6 +73,7 @@ pub use depthwise::{DepthwiseF32Params, DepthwiseI8Params};
 pub use elementwise::{BinaryF32Params, BinaryI8Params};
 pub use fully_connected::{FullyConnectedF32Params, FullyConnectedI8Params};
 pub use fully_connected_border::FullyConnectedBorderI8Params;
+pub use fully_connected_sparse::FullyConnectedI8SparseParams;
 pub use functions::{AlphaBetaParams, AlphaParams, IsInfParams};
 pub use gather::{GatherParams, IndexedElementsParams, IndexedSlicesParams};
 pub use layer_norm::LayerNormF32Params;
@@ -405,6 +407,7 @@ operators! {
     55 => conv::ConvI8Wide,
     56 => fully_connected::FullyConnectedI8Wide,
     57 => fully_connected_border::FullyConnectedBorderI8Wide,
+    58 => fully_connected_sparse::FullyConnectedI8Sparse,
     60 => recurrent::Lstm,
     61 => recurrent::Gru,
     62 => recurrent::Rnn,

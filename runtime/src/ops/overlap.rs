@@ -239,6 +239,16 @@ impl Steps {
         None
     }
 
+    /// A span with that many rows less, of those that would be computed last.
+    pub(crate) fn without(&self, span: &Span, rows: u32, upwards: bool) -> Span {
+        let Range { start, end } = span.band.rows;
+        self.span_of(if upwards {
+            start..end.saturating_sub(rows)
+        } else {
+            start + rows..end
+        })
+    }
+
     fn span_of(&self, steps: Range<u32>) -> Span {
         let first = self.needed(steps.start).start;
         let last = self.needed(steps.end.saturating_sub(1)).end;

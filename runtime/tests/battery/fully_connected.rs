@@ -3,10 +3,10 @@
 use niwaki::ops::{
     FullyConnectedBorderI8, FullyConnectedBorderI8Params, FullyConnectedBorderI8Wide,
     FullyConnectedF32, FullyConnectedF32Params, FullyConnectedI8, FullyConnectedI8Params,
-    FullyConnectedI8Wide,
+    FullyConnectedI8Sparse, FullyConnectedI8SparseParams, FullyConnectedI8Wide,
 };
 
-use super::oracle::{Quantized, clip, wide};
+use super::oracle::{Quantized, clip, sparse, wide};
 use crate::support::{Case, Data, Nd, Operand, Random};
 
 /// Rows, depth and outputs: `[rows, depth] x [depth, outputs]`.
@@ -20,27 +20,61 @@ fn shape(random: &mut Random) -> [usize; 3] {
 }
 
 pub fn int8(random: &mut Random, data: &mut Data) -> Case {
-    let (params, x, y, _) = product(random, data);
+    let (params, x, y, _) = product(random, data, false);
     Case::new::<FullyConnectedI8>(params, vec![x], y)
 }
 
 /// The same with its weights widened.
 pub fn int8_wide(random: &mut Random, data: &mut Data) -> Case {
-    let (mut params, x, y, w) = product(random, data);
+    let (mut params, x, y, w) = product(random, data, false);
     params.weights = wide(random, data, &w.values, [w.dims[0], w.dims[1]]);
     Case::new::<FullyConnectedI8Wide>(params, vec![x], y)
 }
 
-/// Parameters, input, output and weights `[outputs][depth]`.
+/// The same with blocks of zeros, which are not stored.
+pub fn int8_sparse(random: &mut Random, data: &mut Data) -> Case {
+    let (dense, x, y, w) = product(random, data, true);
+    let weights = sparse(&w.values, [w.dims[0], w.dims[1]]);
+    let params = FullyConnectedI8SparseParams {
+        rows: dense.rows,
+        depth: dense.depth,
+        outputs: dense.outputs,
+        output_zero_point: dense.output_zero_point,
+        low: dense.low,
+        high: dense.high,
+        weights_len: weights.len() as u32,
+        weights: data.put(random, &weights),
+        bias: dense.bias,
+        multipliers: dense.multipliers,
+    };
+    Case::new::<FullyConnectedI8Sparse>(params, vec![x], y)
+}
+
+/// Parameters, input, output and weights `[outputs][depth]`, of which many are zero if they are sparse.
 fn product(
     random: &mut Random,
     data: &mut Data,
+    is_sparse: bool,
 ) -> (FullyConnectedI8Params, Operand, Operand, Nd<i8>) {
     let [rows, depth, outputs] = shape(random);
     let mut int8 = random.int8s();
     let x = Nd::from_fn(&[rows, depth], |_| int8());
     let mut int8 = random.int8s();
-    let w = Nd::from_fn(&[depth, outputs], |_| int8());
+    let mut w = Nd::from_fn(&[depth, outputs], |_| int8());
+    if is_sparse {
+        // All, none, or some; single zeros within a block as well.
+        let share = random.pick(&[0, 1, 4, 12, 15, 16]);
+        for block in 0..depth.div_ceil(4) {
+            for o in 0..outputs {
+                let is_zero = random.below(16) < share;
+                for k in block * 4..(block * 4 + 4).min(depth) {
+                    if is_zero || random.one_in(8) {
+                        w.values[k * outputs + o] = 0;
+                    }
+                }
+            }
+        }
+    }
     let bias: Vec<i32> = (0..outputs)
         .map(|_| random.bits() as i32 >> random.pick(&[0, 12, 16, 31]))
         .collect();

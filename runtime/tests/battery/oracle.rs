@@ -1,5 +1,5 @@
 //! The last step of every quantised operator, as ONNX's QuantizeLinear has it; weights in the order
-//! of FORMAT.md's `blob wide`.
+//! of FORMAT.md's wide and sparse weights.
 
 use niwaki::artifact::Blob;
 
@@ -79,4 +79,30 @@ pub fn wide(
     let words = halves.as_chunks::<2>().0.iter();
     let words: Vec<u32> = words.map(|pair| bytemuck::cast(*pair)).collect();
     Blob::at(data.put(random, &words).offset)
+}
+
+/// Rows of weights, `[channels][len]`, as `FORMAT.md` has sparse weights.
+pub fn sparse(weights: &[i8], [channels, len]: [usize; 2]) -> Vec<u16> {
+    let mut halves = Vec::new();
+    for first in (0..channels).step_by(16) {
+        for start in (0..len).step_by(64) {
+            for channel in first..(first + 16).min(channels) {
+                let row = &weights[channel * len..(channel + 1) * len];
+                let mut map = 0;
+                let mut blocks = Vec::new();
+                for at in (start..len.min(start + 64)).step_by(4) {
+                    let weight = |k: usize| row.get(at + k).copied().unwrap_or(0);
+                    let block = [0, 1, 2, 3].map(weight);
+                    if block != [0; 4] {
+                        map |= 0x8000 >> ((at - start) / 4);
+                        let [a, b, c, d] = block.map(|w| w as u8);
+                        blocks.extend([u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])]);
+                    }
+                }
+                halves.push(map);
+                halves.extend(blocks);
+            }
+        }
+    }
+    halves
 }

@@ -6,8 +6,8 @@ use niwaki::ops;
 use niwaki::{All, LoadError, OperatorSet, Rule};
 
 use super::parameters::Field::{
-    self, Blob, Classes, FloatRange, Free, Int8Range, Multipliers, Outer, PoolWindow, Scale, Size,
-    Start, Walk, Walks, Window, ZeroPoint, Zeros,
+    self, Blob, Classes, FloatRange, Free, Halfwords, Int8Range, Multipliers, Outer, PoolWindow,
+    Scale, Size, Start, Walk, Walks, Window, ZeroPoint, Zeros,
 };
 use super::parameters::{DATA, PIXELS_IN, PIXELS_OUT, STEPS, TAPS};
 use super::{Row, load, record};
@@ -117,6 +117,9 @@ kinds! {
     57 FullyConnectedBorderI8Wide(I8[2 * 3 * 10]) -> I8[2 * 3 * 6],
         Size(2), Size(3), Size(10), Size(6), Classes, Classes, ZeroPoint, Int8Range,
         Blob(4, 3 * 3 * 4), Blob(4, 6), Multipliers(6), Blob(1, 2), Blob(1, 3);
+    58 FullyConnectedI8Sparse(I8[2 * 10]) -> I8[2 * 6],
+        Size(2), Size(10), Size(6), ZeroPoint, Int8Range,
+        Halfwords(6), Blob(2, 6), Blob(4, 6), Multipliers(6);
     86 QuantizeAxis(F32[2 * 3 * 5]) -> I16[2 * 3 * 5],
         Size(2), Size(3), Size(5), Multipliers(3), Zeros(3);
     87 DequantizeAxis(I16[2 * 3 * 5]) -> F32[2 * 3 * 5],
@@ -384,6 +387,52 @@ fn fillings() -> Vec<Row> {
     rows
 }
 
+/// Maps and blocks of sparse weights: rows of ten are three blocks, of which the last is half filled.
+fn maps() -> Vec<Row> {
+    let kind = KINDS
+        .iter()
+        .find(|kind| kind.name == "FullyConnectedI8Sparse");
+    let kind = kind.unwrap();
+    let row = |what: &str, halves: &[u16], len: u32, is_good: bool| {
+        let edit = |artifact: &mut Artifact| {
+            let record = artifact.operators[0].as_mut_slice();
+            let words = record.len() - kind.words().len();
+            record[words + 6] = len;
+            // Biases and multipliers stay what they are.
+            for word in [8, 9] {
+                record[words + word] = DATA as u32 / 2;
+            }
+            for (i, half) in halves.iter().enumerate() {
+                artifact.data.bytes[2 * i..][..2].copy_from_slice(&half.to_le_bytes());
+            }
+        };
+        let verdict = if is_good { Ok(()) } else { Err(Rule::Data) };
+        kind.row(what, edit, verdict)
+    };
+    vec![
+        row("one block", &[0x8000, 0x101, 0x101], 6 + 2, true),
+        row("one block too many", &[0x8000], 6, false),
+        row("one block too few", &[0x8000], 6 + 4, false),
+        row("all blocks", &[0xe000], 6 + 6, true),
+        row("a block behind the row", &[0x1000], 6 + 2, false),
+        row("the last bit of a map", &[1], 6 + 2, false),
+        row("weights of half a block", &[0x2000, 0x101, 0], 6 + 2, true),
+        row("a weight behind the row", &[0x2000, 0, 1], 6 + 2, false),
+        row(
+            "the last one of the fill",
+            &[0x2000, 0, 0x100],
+            6 + 2,
+            false,
+        ),
+        row(
+            "a map in the last row alone",
+            &[0, 0, 0, 0, 0, 0x8000],
+            6 + 2,
+            true,
+        ),
+    ]
+}
+
 fn unknown_codes() -> Vec<Row> {
     let last = ops::TABLE.iter().map(|(code, _)| *code).max().unwrap_or(0);
     let unknown = [0, last + 1, 0x300, u16::MAX].map(|code| {
@@ -397,7 +446,7 @@ fn unknown_codes() -> Vec<Row> {
 pub fn rows() -> Vec<Row> {
     let kinds = KINDS.iter();
     let rows = kinds.flat_map(|kind| [kind.counts(), kind.elements(), kind.values()]);
-    rows.chain([unknown_codes(), fillings()])
+    rows.chain([unknown_codes(), fillings(), maps()])
         .flatten()
         .collect()
 }

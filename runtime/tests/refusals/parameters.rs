@@ -36,6 +36,8 @@ pub enum Field {
     Scale,
     /// A number of classes, of which the data section, all zero, has the first.
     Classes,
+    /// How many halfwords sparse weights have.
+    Halfwords(u32),
     /// Any value will do.
     Free,
     /// That many elements of that many bytes in the data section.
@@ -90,7 +92,7 @@ impl Field {
     pub fn words(self) -> Vec<u32> {
         match self {
             Self::Window | Self::PoolWindow => WINDOW.to_vec(),
-            Self::Size(value) | Self::Start(value) => vec![value],
+            Self::Size(value) | Self::Start(value) | Self::Halfwords(value) => vec![value],
             Self::ZeroPoint => vec![5],
             Self::Int8Range => [-100i32, 100].map(i32::cast_unsigned).to_vec(),
             Self::FloatRange => [-1.0f32, 6.0].map(f32::to_bits).to_vec(),
@@ -155,6 +157,9 @@ impl Field {
             Self::Classes => values(OUT_OF_RANGE, [0, u32::MAX])
                 .chain(values(FINE, [2]))
                 .collect(),
+            Self::Halfwords(value) => {
+                values(NO_DATA, [0, value - 1, value + 1, u32::MAX]).collect()
+            }
             Self::Free => values(FINE, [0, u32::MAX]).collect(),
             Self::Blob(size, len) => blob(size, len),
             Self::Zeros(len) => blob(4, len),

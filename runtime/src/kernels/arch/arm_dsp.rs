@@ -618,7 +618,7 @@ unsafe extern "C" fn requantize_fours(
 ///
 /// `fours` words of input have to be there, and of output as many pairs. It is not 0.
 #[unsafe(naked)]
-unsafe extern "C" fn widen(to: *mut u32, from: *const i8, fours: usize) {
+pub(super) unsafe extern "C" fn widen(to: *mut u32, from: *const i8, fours: usize) {
     naked_asm!(
         "push {{r4, r5}}",
         "lsrs r3, r2, #1",

@@ -4,6 +4,7 @@
 use core::ops::Range;
 
 use super::scalar::Scalar;
+use super::sparse::{self, BAND, BLOCK, GROUP, SparseIsa, SparseRows};
 use super::{Filters, Isa, Job, PIXELS, SUMS, Taps2d, Workspace, run};
 use crate::Xorshift32;
 use crate::numerics::OutputStage;
@@ -24,7 +25,10 @@ pub(crate) fn first_difference(seeds: Range<u32>) -> Option<u32> {
     for seed in seeds {
         let [best, scalar] = &mut results;
         (best.len, scalar.len) = (0, 0);
-        let drawn = run(Draw(seed, best)).and_then(|()| Draw(seed, scalar).on::<Scalar>());
+        let drawn = run(Draw(seed, best))
+            .and_then(|()| Draw(seed, scalar).on::<Scalar>())
+            .and_then(|()| draw_sparse::<sparse::Best>(seed, best))
+            .and_then(|()| draw_sparse::<Scalar>(seed, scalar));
         let same = best.values.get(..best.len) == scalar.values.get(..scalar.len);
         if drawn.is_none() || !same || best.len == 0 {
             return Some(seed);
@@ -171,4 +175,69 @@ impl Job for Draw<'_> {
         I::requantize(&stage(&mut below)?, sums, multipliers, y.get_mut(..count)?)?;
         results.extend(y.map(i32::from))
     }
+}
+
+/// Halfwords of sparse weights at most.
+const HALFWORDS: usize = 2048;
+
+/// Products with sparse weights that a seed gives.
+#[inline(never)]
+fn draw_sparse<I: SparseIsa>(seed: u32, results: &mut Results) -> Option<()> {
+    let mut random = Xorshift32::new(seed);
+    let mut below = |end: usize| (random.next_u32() as usize).checked_rem(end).unwrap_or(0);
+    let (len, outputs) = (1 + below(150), 1 + below(20));
+    let share = below(17);
+    let mut weights = [0u16; HALFWORDS];
+    let mut count = 0;
+    let mut first = 0;
+    while first < outputs {
+        for start in (0..len).step_by(BAND) {
+            for _ in first..outputs.min(first + GROUP) {
+                let map_at = count;
+                count += 1;
+                for (i, at) in (start..len.min(start + BAND)).step_by(BLOCK).enumerate() {
+                    if below(16) >= share {
+                        continue;
+                    }
+                    *weights.get_mut(map_at)? |= 0x8000 >> i;
+                    for pair in [at, at + 2] {
+                        let mut weight = |k| if k < len { below(256) } else { 0 };
+                        let half = weight(pair) | weight(pair + 1) << 8;
+                        *weights.get_mut(count)? = half as u16;
+                        count += 1;
+                    }
+                }
+            }
+        }
+        first += GROUP;
+    }
+    let rows = SparseRows::new(weights.get(..count)?, outputs, len)?;
+    let pixels = [1, sparse::PIXELS].get(below(2)).copied()?;
+    let mut x = [0i8; BYTES];
+    for x in &mut x {
+        *x = below(256) as u8 as i8;
+    }
+    let mut bias = [0i32; GROUP];
+    for bias in &mut bias {
+        *bias = (below(1 << 31) as i32).wrapping_mul(3) >> below(32);
+    }
+    let mut workspace = sparse::Workspace::new();
+    let mut cursor = rows.cursor();
+    while cursor.channels() > 0 {
+        let channels = cursor.channels();
+        for start in (0..len).step_by(BAND) {
+            let mut runs = [[].as_slice(); sparse::PIXELS];
+            for (pixel, run) in runs.iter_mut().enumerate() {
+                *run = x.get(pixel * len..)?.get(start..len.min(start + BAND))?;
+            }
+            let sparse::Workspace { bands, sums } = &mut workspace;
+            I::place_band(bands, runs.get(..pixels)?)?;
+            let bias = (start == 0).then_some(bias.get(..channels)?);
+            I::add_blocks(bands, pixels, &mut cursor, bias, sums)?;
+        }
+        for sums in workspace.sums.chunks_exact(GROUP).take(pixels) {
+            results.extend(sums.get(..channels)?.iter().copied())?;
+        }
+    }
+    Some(())
 }

@@ -6,6 +6,8 @@
 
 #[cfg(niwaki_arm_dsp)]
 mod arm_dsp;
+#[cfg(niwaki_arm_dsp)]
+mod arm_sparse;
 #[cfg(feature = "kernel-check")]
 pub(crate) mod check;
 #[cfg(niwaki_mve)]
@@ -13,6 +15,7 @@ mod mve;
 #[cfg(all(niwaki_tiles, target_arch = "aarch64"))]
 mod neon;
 mod scalar;
+pub(crate) mod sparse;
 #[cfg(niwaki_thumb1)]
 mod thumb1;
 #[cfg(niwaki_tiles)]

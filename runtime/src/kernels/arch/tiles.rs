@@ -288,6 +288,20 @@ impl<'p> Packed<'p> {
         self
     }
 
+    /// Weights that `fill` puts into the words, which have to be zero.
+    #[inline(always)]
+    pub(crate) fn of_words<I: Lanes>(
+        words: &'p mut [u32],
+        runs: &Runs,
+        filters: &Filters<'_>,
+        channels: Range<usize>,
+        fill: impl FnOnce(&mut [u32]) -> Option<()>,
+    ) -> Option<Self> {
+        let packed = Self::begin::<I>(words, runs, filters, channels)?;
+        fill(packed.words)?;
+        Some(packed.end::<I>())
+    }
+
     /// Weights `[channels][runs][run]` of some channels, where a run is less than a word shorter than
     /// its words. The words have to be zero.
     #[inline(always)]
