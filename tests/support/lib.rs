@@ -3,6 +3,7 @@
 pub mod conformance;
 pub mod models;
 pub mod onnx;
+pub mod pruned;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -17,8 +17,8 @@ use niwaki::artifact::{
 use niwaki::ops::{
     self, AveragePoolF32Params, AveragePoolI8Params, BinaryF32Params, BinaryI8Params,
     ConvF32Params, ConvI8Params, DepthwiseF32Params, DepthwiseI8Params,
-    FullyConnectedBorderI8Params, FullyConnectedF32Params, FullyConnectedI8Params, MaxPoolParams,
-    Registered as _, Strides, Window,
+    FullyConnectedBorderI8Params, FullyConnectedF32Params, FullyConnectedI8Params,
+    FullyConnectedI8SparseParams, MaxPoolParams, Registered as _, Strides, Window,
 };
 
 /// How an operator goes through its tensors.
@@ -357,6 +357,10 @@ fn access(operator: &RawOperator<'_>) -> Result<Access> {
         }
         ops::FullyConnectedBorderI8::CODE | ops::FullyConnectedBorderI8Wide::CODE => {
             let p = parameters!(FullyConnectedBorderI8Params);
+            pixels(p.depth, p.outputs)
+        }
+        ops::FullyConnectedI8Sparse::CODE => {
+            let p = parameters!(FullyConnectedI8SparseParams);
             pixels(p.depth, p.outputs)
         }
         _ => elements(operator)?,

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use niwaki_tools::compiler::calibrate::RangeMethod;
+use niwaki_tools::compiler::sparsify::Sparse;
 use niwaki_tools::compiler::{self, Options, WeightsLayout};
 use niwaki_tools::{data, import, reference, web};
 
@@ -33,6 +34,9 @@ Examples:
       operators.
   niwaki compile model_int8_qdq.onnx -o model.niwaki --weights-layout fast
       More flash for fewer instructions on Cortex-M4 and M7.
+  niwaki compile pruned_int8_qdq.onnx -o pruned.niwaki
+      Of a model that was pruned in blocks of four input channels, only those that are not zero are
+      stored and computed, in layers where that gains; each layer's line says so (docs/sparse.md).
 
 Data: an .npz with one array for each input, by its name, whose first dimension counts the
 samples; or arrays s<k>_in<j>; or a folder of ONNX test_data_set_*.")]
@@ -73,6 +77,10 @@ pub(super) struct Compile {
     /// on every machine.
     #[arg(long, value_name = "LAYOUT", value_enum, default_value_t = WeightsLayout::Small)]
     weights_layout: WeightsLayout,
+    /// Which int8 matrix products and 1x1 convolutions store only the blocks of four consecutive
+    /// weights of an output channel that are not all zero. The outputs keep their bits.
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Sparse::Auto)]
+    sparse: Sparse,
     /// Leave names of layers and the origin out: smaller, and harder to look into.
     #[arg(long)]
     strip: bool,
@@ -150,6 +158,7 @@ impl Compile {
                 .ram
                 .map(|ram| usize::try_from(ram).unwrap_or(usize::MAX)),
             weights_layout: self.weights_layout,
+            sparse: self.sparse,
             strip: self.strip,
             labels,
             golden_steps: self.golden_steps,
@@ -172,12 +181,16 @@ impl Compile {
             let mut json = serde_json::to_value(&summary)?;
             json["target"] = serde_json::to_value(&cost)?;
             json["shrink"] = serde_json::to_value(&compiled.shrink)?;
+            json["sparse"] = serde_json::to_value(&compiled.sparse)?;
             json["strips"] = serde_json::to_value(&compiled.strips)?;
             println!("{}", serde_json::to_string_pretty(&json)?);
         } else {
             println!("{}: {}", self.output.display(), summary.line());
             if let Some(shrink) = compiled.shrink.as_ref().filter(|s| s.has_changed()) {
                 println!("{shrink}");
+            }
+            for layer in compiled.sparse.iter().filter(|layer| layer.is_remarkable()) {
+                println!("{layer}");
             }
             for group in &compiled.strips {
                 println!("{group}");

@@ -1,7 +1,7 @@
 //! The compiler: a graph in, an artifact out, in passes that stand alone.
 //!
 //! import → [`fuse`] and [`fold`] → [`calibrate`] and [`quantize`] → [`simplify`] → [`select`] (with
-//! [`builder`]) → [`shrink`] → [`widen`] → [`plan`] → [`emit`].
+//! [`builder`]) → [`shrink`] → [`sparsify`] → [`widen`] → [`plan`] → [`emit`].
 
 pub mod builder;
 pub mod calibrate;
@@ -15,6 +15,7 @@ mod random_graphs;
 pub mod select;
 pub mod shrink;
 pub mod simplify;
+pub mod sparsify;
 pub mod widen;
 pub mod work;
 
@@ -25,6 +26,7 @@ use crate::data::Samples;
 use crate::graph::{Graph, Op};
 use crate::import::Imported;
 use calibrate::RangeMethod;
+use sparsify::Sparse;
 
 /// How int8 weights of products are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
@@ -62,6 +64,9 @@ pub struct Options {
     /// How int8 weights are stored. A file says so only where it is not as usual.
     #[serde(skip_serializing_if = "WeightsLayout::is_small")]
     pub weights_layout: WeightsLayout,
+    /// Which products store only the blocks of weights that are not zero.
+    #[serde(skip_serializing_if = "Sparse::is_auto")]
+    pub sparse: Sparse,
     /// Leave names, labels and provenance out.
     pub strip: bool,
     /// Labels of output 0.
@@ -85,6 +90,7 @@ impl Default for Options {
             shrink: true,
             ram: None,
             weights_layout: WeightsLayout::Small,
+            sparse: Sparse::Auto,
             strip: false,
             labels: Vec::new(),
             golden_steps: GOLDEN_STEPS,
@@ -99,6 +105,8 @@ pub struct Compiled {
     pub artifact: Vec<u32>,
     /// What the lossless shrink did, if it was on.
     pub shrink: Option<shrink::Report>,
+    /// The products that could store sparse weights, and which do.
+    pub sparse: Vec<sparsify::Layer>,
     /// What is run in strips, so that the arena is as small as was asked for.
     pub strips: Vec<plan::Strips>,
 }
@@ -163,6 +171,7 @@ pub fn compile(
     let shrink = simplified
         .map(|simplified| shrink::shrink(&mut selected, simplified))
         .transpose()?;
+    let sparse = sparsify::sparsify(&mut selected.builder, options.sparse)?;
     if options.weights_layout == WeightsLayout::Fast {
         widen::widen(&mut selected.builder)?;
     }
@@ -182,6 +191,7 @@ pub fn compile(
     Ok(Compiled {
         artifact,
         shrink,
+        sparse,
         strips: plan.strips,
     })
 }

@@ -166,6 +166,7 @@ impl<'m> Cursor<'m> {
 
     /// Gives every block of the group's band, as channel of the group, first element in the row and
     /// weights, and moves on.
+    #[cfg(any(not(niwaki_arm_dsp), feature = "kernel-check"))]
     #[inline(always)]
     pub(crate) fn each_block(
         &mut self,

@@ -15,7 +15,10 @@ mod tests;
 
 use anyhow::{Result, bail};
 use niwaki::artifact::{Operators, Record as _, Tensors};
-use niwaki::ops::{Check, FullyConnectedI8, FullyConnectedI8Wide, Overlap, Registered as _, Steps};
+use niwaki::ops::{
+    Check, FullyConnectedI8, FullyConnectedI8Sparse, FullyConnectedI8Wide, Overlap,
+    Registered as _, Steps,
+};
 use niwaki::{All, OperatorSet as _};
 use serde::Serialize;
 
@@ -111,7 +114,11 @@ impl Problem {
                 .flat_map(|w| w.to_le_bytes())
                 .collect();
             let raw = Operators::new(&bytes).next();
-            let products = [FullyConnectedI8::CODE, FullyConnectedI8Wide::CODE];
+            let products = [
+                FullyConnectedI8::CODE,
+                FullyConnectedI8Wide::CODE,
+                FullyConnectedI8Sparse::CODE,
+            ];
             let is_product = raw
                 .as_ref()
                 .is_some_and(|raw| products.contains(&raw.header.code));
