@@ -118,7 +118,10 @@ fn what_a_board_refuses_leaves_its_model_at_work() {
     assert_eq!(refused(&mut client, &update(&[1; 999])), Error::NotAModel);
     assert!(matches!(
         refused(&mut client, &update(&huge)),
-        Error::TooLargeForSlot { bytes: 0x0040_0000, .. }
+        Error::TooLargeForSlot {
+            bytes: 0x0040_0000,
+            ..
+        }
     ));
     let mut changed = update(good.bytes());
     *changed.last_mut().unwrap() ^= 1;
@@ -131,13 +134,18 @@ fn what_a_board_refuses_leaves_its_model_at_work() {
     let mut samples = images(&good);
     samples.samples.truncate(2);
     assert_eq!(run(&mut client, &samples), good.run(&samples).unwrap());
-    let (cost, _) = client.run(&[samples.samples[0][0].to_bytes()], Record::Nothing).unwrap();
+    let (cost, _) = client
+        .run(&[samples.samples[0][0].to_bytes()], Record::Nothing)
+        .unwrap();
     let statistics = client.statistics().unwrap();
     assert_eq!((statistics.runs, statistics.costs.runs), (3, 1));
     assert_eq!((statistics.costs.least, statistics.costs.sum), (cost, cost));
     assert_eq!((statistics.dropped_frames, statistics.link_errors), (0, 0));
     let (deepest, all) = statistics.stack.unwrap();
-    assert!(deepest > 1000 && deepest < 32 << 10 && all == 4 << 20, "{deepest} of {all}");
+    assert!(
+        deepest > 1000 && deepest < 32 << 10 && all == 4 << 20,
+        "{deepest} of {all}"
+    );
 }
 
 /// `niwaki device` on a new emulated board.
@@ -156,24 +164,42 @@ fn json(output: &Output) -> serde_json::Value {
 fn each_command_says_what_it_has_found() {
     let Some(image) = image() else { return };
     let info = json(&command(&image, &["info", "--json"]));
-    assert_eq!((&info["board"], &info["model"]["source"]), (&BOARD.into(), &"embedded".into()));
+    assert_eq!(
+        (&info["board"], &info["model"]["source"]),
+        (&BOARD.into(), &"embedded".into())
+    );
     let test = json(&command(&image, &["self-test", "--json"]));
-    assert_eq!((&test["golden"], &test["first_difference"]), (&true.into(), &().into()));
+    assert_eq!(
+        (&test["golden"], &test["first_difference"]),
+        (&true.into(), &().into())
+    );
 
     let model = root().join("tests/golden/format-3/digits-strips.niwaki");
     let model = model.to_str().unwrap();
     let data = root().join("examples/digits/test.npz");
     let run = ["run", "--data", data.to_str().unwrap(), "--model", model];
-    let run = json(&command(&image, &[&run[..], &["--limit", "3", "--json"]].concat()));
-    assert_eq!((&run["same_bits"], &run["samples"]), (&true.into(), &3.into()));
+    let run = json(&command(
+        &image,
+        &[&run[..], &["--limit", "3", "--json"]].concat(),
+    ));
+    assert_eq!(
+        (&run["same_bits"], &run["samples"]),
+        (&true.into(), &3.into())
+    );
     let profile = json(&command(&image, &["profile", "--model", model, "--json"]));
-    let layers = digits("format-3/digits-strips.niwaki").model().unwrap().operator_count();
+    let layers = digits("format-3/digits-strips.niwaki")
+        .model()
+        .unwrap()
+        .operator_count();
     assert_eq!(profile["operators"].as_array().unwrap().len(), layers);
     let upload = json(&command(&image, &["upload", model, "--activate", "--json"]));
     assert_eq!(upload["model"]["source"], "slot 0");
     let stats = command(&image, &["stats"]);
     let text = String::from_utf8(stats.stdout).unwrap();
-    assert!(text.contains("stack") && text.contains("no window is whole yet"), "{text}");
+    assert!(
+        text.contains("stack") && text.contains("no window is whole yet"),
+        "{text}"
+    );
     for (refused, why) in [("rollback", "no other good model"), ("activate", "upload")] {
         let output = command(&image, &[refused]);
         assert_eq!(output.status.code(), Some(1));
@@ -189,18 +215,38 @@ fn a_board_that_is_not_there_is_named_with_what_would_help() {
         (output.status.code(), stderr(&output))
     };
     let (code, text) = device(&["--port", "/dev/no-such-port", "info"]);
-    assert!(code == Some(1) && text.contains("/dev/no-such-port"), "{text}");
+    assert!(
+        code == Some(1) && text.contains("/dev/no-such-port"),
+        "{text}"
+    );
     let (code, text) = device(&["--tcp", "127.0.0.1:1", "info"]);
-    assert!(code == Some(1) && text.contains("is the emulator running"), "{text}");
+    assert!(
+        code == Some(1) && text.contains("is the emulator running"),
+        "{text}"
+    );
     let (code, text) = device(&["--qemu", BOARD, "--image", "nothing.elf", "info"]);
-    assert!(code == Some(1) && text.contains("cargo xtask device-image"), "{text}");
+    assert!(
+        code == Some(1) && text.contains("cargo xtask device-image"),
+        "{text}"
+    );
     let (code, text) = device(&["info"]);
     assert!(code == Some(2) && text.contains("--port"), "{text}");
 
     // Somebody who listens and says nothing, and the board's silence is not waited for for ever.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let silent = ["--timeout", "0.2", "--retries", "1", "--tcp", &address, "info"];
+    let silent = [
+        "--timeout",
+        "0.2",
+        "--retries",
+        "1",
+        "--tcp",
+        &address,
+        "info",
+    ];
     let (code, text) = device(&silent);
-    assert!(code == Some(1) && text.contains("does not answer"), "{text}");
+    assert!(
+        code == Some(1) && text.contains("does not answer"),
+        "{text}"
+    );
 }

@@ -225,7 +225,7 @@ fn a_device_takes_and_refuses_the_same() {
     let trust = Trust::Key(PublicKey::from_der(&public).unwrap());
     let power = Power::new(1);
     let slots = [(); 2].map(|()| SimFlash::<4, 1024>::new(32, &power));
-    let mut store = Store::open(SimFlash::new(2, &power), slots, trust).unwrap();
+    let mut store = Store::open(SimFlash::<4, 1024>::new(2, &power), slots, trust).unwrap();
     let update = read(&folder, "m.nwu");
 
     let Boot {

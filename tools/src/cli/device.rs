@@ -190,7 +190,7 @@ impl Device {
                 let update = upload.unwrap_or_default();
                 let mut report = Report::uploaded(upload_to(&mut client, &update)?);
                 if asked.activate {
-                    report.add(Report::activated(&client.activate()?));
+                    report.add(&Report::activated(&client.activate()?));
                 }
                 report
             }

@@ -34,7 +34,7 @@ impl Report {
     }
 
     /// Appends another one.
-    pub(super) fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.text.push_str(&other.text);
         self.failed |= other.failed;
         if let (Some(all), Some(more)) = (self.json.as_object_mut(), other.json.as_object()) {
@@ -44,7 +44,7 @@ impl Report {
 
     /// Says how often the line has failed, if it has.
     pub(super) fn retries(&mut self, retries: u32) {
-        self.add(Self::new(String::new(), json!({ "retries": retries })));
+        self.add(&Self::new(String::new(), json!({ "retries": retries })));
         if retries > 0 {
             let _ = writeln!(self.text, "{retries} requests had to be sent again");
         }
