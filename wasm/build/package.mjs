@@ -7,7 +7,7 @@
 import { execFileSync } from "node:child_process";
 import { copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { argv, execPath } from "node:process";
 import { fileURLToPath } from "node:url";
 
@@ -68,11 +68,18 @@ const inline = {
   },
 };
 
-/** A worker sends codes and sentences home, where the remedies are. */
-const withoutRemedies = {
-  name: "without remedies",
+/** What workers go without: remedies and scores are where their codes and elements arrive. */
+const IN_A_WORKER = {
+  "remedy.js": "export const REMEDY = {};",
+  "activations.js": "export const activations = undefined;",
+  "output.js": `
+    export class Output { constructor(port) { return port; } }
+    export class Outputs { constructor(all) { this.all = all; } }`,
+};
+const lean = {
+  name: "lean",
   setup({ onLoad }) {
-    onLoad({ filter: /remedy\.js$/ }, () => ({ contents: "export const REMEDY = {};" }));
+    onLoad({ filter: /(remedy|activations|output)\.js$/ }, ({ path }) => ({ contents: IN_A_WORKER[basename(path)] }));
   },
 };
 
@@ -91,7 +98,7 @@ for (const entry of entries) {
     target: "es2022",
     external: ["node:*", "*.wasm"],
     legalComments: "none",
-    plugins: entry.startsWith("worker-") || entry === "worker" ? [inline, withoutRemedies] : [inline],
+    plugins: /^worker(-|$)/.test(entry) ? [inline, lean] : [inline],
     logLevel: "warning",
   });
 }

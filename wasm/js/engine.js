@@ -111,6 +111,7 @@ export class Engine {
     const shape = [...words.subarray(4, 4 + words[3])];
     // An int64 lies at a multiple of 4, which a view of such elements cannot.
     const View = dtype === "int64" ? Uint8Array : TypedArray;
+    const view = new View(this.memory, words[0], words[1] / View.BYTES_PER_ELEMENT);
     return {
       spec: Object.freeze({
         name: texts[0],
@@ -123,7 +124,11 @@ export class Engine {
         preprocess: texts[2] ? JSON.parse(texts[2]) : null,
       }),
       TypedArray,
-      view: new View(this.memory, words[0], words[1] / View.BYTES_PER_ELEMENT),
+      view,
+      /** The elements where the model has left them; a copy where they lie too unevenly. */
+      get raw() {
+        return View === TypedArray ? view : new TypedArray(view.slice().buffer);
+      },
       axes: [...words.subarray(18, 18 + words[3])],
     };
   }

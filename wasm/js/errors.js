@@ -14,7 +14,7 @@ export class NiwakiError extends Error {
 
 /** Throws {@link NiwakiError}. */
 export function fail(code, message, cause) {
-  throw new NiwakiError(code, message, cause === undefined ? undefined : { cause });
+  throw new NiwakiError(code, message, cause && { cause });
 }
 
 /** Throws when the signal has been aborted; its reason is the cause. */

@@ -1,7 +1,9 @@
-// A model, and what a run gives.
+// A model in the thread that calls it.
 
+import { activations } from "./activations.js";
 import { Engine } from "./engine.js";
 import { check, fail } from "./errors.js";
+import { Output, Outputs } from "./output.js";
 
 const FACT = { inputs: 0, outputs: 1, operators: 2, arenaBytes: 3, golden: 4 };
 /** A page shows its frames when nothing holds its thread for longer than this. */
@@ -17,78 +19,6 @@ function turn() {
     };
     port2.postMessage(0);
   });
-}
-
-/** An output: its elements, and what they mean. */
-export class Output {
-  #port;
-  #scores;
-
-  constructor(port) {
-    this.#port = port;
-  }
-
-  get spec() {
-    return this.#port.spec;
-  }
-
-  /** The elements where the model has left them. */
-  get raw() {
-    const { view, TypedArray } = this.#port;
-    // A copy where the view is of bytes that lie too unevenly for its type.
-    return view instanceof TypedArray ? view : new TypedArray(view.slice().buffer);
-  }
-
-  /** The real values. */
-  get scores() {
-    const { scale, zeroPoint, length } = this.spec;
-    const { raw } = this;
-    this.#scores ??= new Float32Array(length);
-    for (let i = 0; i < length; i++) {
-      this.#scores[i] = scale ? (Number(raw[i]) - zeroPoint) * scale : Number(raw[i]);
-    }
-    return this.#scores;
-  }
-
-  /** The `n` largest values, the largest first, with index and label. */
-  top(n = 1) {
-    const { labels } = this.spec;
-    const { scores } = this;
-    const order = Array.from(scores.keys()).sort((a, b) => scores[b] - scores[a] || a - b);
-    return order.slice(0, n).map((index) => ({
-      index,
-      // Labels are of the last axis.
-      label: labels.length ? labels[index % labels.length] : String(index),
-      score: scores[index],
-    }));
-  }
-}
-
-/** The outputs of a run, by index and by name; the first one's elements without asking for it. */
-export class Outputs {
-  constructor(outputs) {
-    this.all = outputs;
-    Object.freeze(this);
-  }
-
-  get(name) {
-    return (
-      this.all.find(({ spec }) => spec.name === name) ??
-      fail("OUTPUT_NAME", `the model has no output \`${name}\``)
-    );
-  }
-
-  get raw() {
-    return this.all[0].raw;
-  }
-
-  get scores() {
-    return this.all[0].scores;
-  }
-
-  top(n) {
-    return this.all[0].top(n);
-  }
 }
 
 /**
@@ -204,23 +134,7 @@ export class Model {
   activations(input) {
     const engine = this.#idle();
     this.#write(input);
-    engine.wasm.begin(engine.at);
-    const layers = [];
-    for (;;) {
-      const index = engine.outcome(engine.wasm.step(engine.at));
-      if (index < 0) break;
-      const { spec, TypedArray, axes, view } = engine.activation();
-      layers[index] ??= { spec, TypedArray, axes, elements: new TypedArray(spec.length), filled: 0 };
-      const layer = layers[index];
-      // A layer that is run in strips comes piece by piece.
-      const piece = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-      new Uint8Array(layer.elements.buffer).set(piece, layer.filled);
-      layer.filled += view.byteLength;
-    }
-    return layers.map(({ spec, TypedArray, axes, elements }, i) => ({
-      ...engine.layer(i),
-      output: new Output({ spec, TypedArray, view: inOrder(elements, spec.shape, axes) }),
-    }));
+    return activations(engine);
   }
 
   digests(input) {
@@ -270,27 +184,4 @@ function checkInput({ spec, TypedArray }, data) {
 function copy({ view, TypedArray }, data) {
   if (view instanceof TypedArray) view.set(data);
   else view.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-}
-
-/** Elements that lie with `axes` from the outermost to the innermost, in the order of `shape`. */
-function inOrder(elements, shape, axes) {
-  if (axes.every((axis, i) => axis === i)) return elements;
-  const steps = [];
-  let step = 1;
-  for (const axis of [...axes].reverse()) {
-    steps[axis] = step;
-    step *= shape[axis];
-  }
-  const at = shape.map(() => 0);
-  let from = 0;
-  return elements.map(() => {
-    const value = elements[from];
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      from += steps[axis];
-      if (++at[axis] < shape[axis]) break;
-      from -= at[axis] * steps[axis];
-      at[axis] = 0;
-    }
-    return value;
-  });
 }

@@ -1,7 +1,7 @@
 // A model in a worker, seen from the thread that asked for it.
 
 import { NiwakiError, check } from "./errors.js";
-import { Outputs, Output } from "./model.js";
+import { Output, Outputs } from "./output.js";
 
 /** Workers of models that nobody has disposed of: the collector takes no running worker. */
 const lost = new FinalizationRegistry((worker) => worker.terminate());
@@ -88,23 +88,24 @@ export class WorkerModel {
     check(signal, "the run");
     const arrays = ArrayBuffer.isView(input) ? [input] : Object.values(input ?? {});
     const buffers = transfer ? [...new Set(arrays.map((array) => array.buffer))] : [];
-    const args = [input];
-    const results = await this.#line.ask({ method: "run", args }, buffers, signal);
-    return new Outputs(
-      results.map((view, i) => new Output({ spec: this.outputs[i], view, TypedArray: view.constructor })),
-    );
+    const results = await this.#line.ask({ method: "run", args: [input] }, buffers, signal);
+    return new Outputs(results.map((raw, i) => new Output({ spec: this.outputs[i], raw })));
   }
 
   selfTest() {
-    return this.#line.ask({ method: "selfTest", args: [] });
+    return this.#ask("selfTest");
   }
 
   profile(input) {
-    return this.#line.ask({ method: "profile", args: [input] });
+    return this.#ask("profile", input);
   }
 
   digests(input) {
-    return this.#line.ask({ method: "digests", args: [input] });
+    return this.#ask("digests", input);
+  }
+
+  #ask(method, ...args) {
+    return this.#line.ask({ method, args });
   }
 
   dispose() {
