@@ -46,6 +46,23 @@ pub fn embed_model(variable: &str) {
     }
 }
 
+/// Gives the linker a board's memory map, `memory` in the crate's folder, as the `memory.x` that the
+/// script `link.x` of cortex-m-rt includes, and has each binary linked by that script.
+///
+/// To be called from a build script. On failure the build stops.
+pub fn link_with(memory: &str) {
+    println!("cargo::rerun-if-changed={memory}");
+    let out = env::var_os("OUT_DIR").unwrap_or_default();
+    let out = Path::new(&out);
+    if let Err(error) = fs::copy(memory, out.join("memory.x")) {
+        println!("cargo::error=cannot copy {memory}: {error}");
+    }
+    println!("cargo::rustc-link-search={}", out.display());
+    println!("cargo::rustc-link-arg-bins=-Tlink.x");
+    // Sections start where the map says, not on pages.
+    println!("cargo::rustc-link-arg-bins=--nmagic");
+}
+
 fn embed_from_environment(variable: &str) -> Result<(), Error> {
     let path = env::var_os(variable).ok_or_else(|| Error::Unset(variable.to_owned()))?;
     let path = Path::new(&path);

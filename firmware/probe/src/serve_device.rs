@@ -27,8 +27,13 @@ impl Meter for Opaque {
 }
 
 impl Board for Opaque {
-    const NAME: &'static str = "probe";
-    const UNIT: Unit = Unit::Cycles;
+    fn name(&self) -> &'static str {
+        "probe"
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Cycles
+    }
 
     fn per_second(&self) -> u64 {
         (self.now)()

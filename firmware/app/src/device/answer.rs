@@ -141,7 +141,7 @@ impl<'a, S: OperatorSet, T: ModelStore> Core<'a, S, T> {
         send(&answer);
     }
 
-    fn info<B: Board>(&self, board: &B) -> Info<'static> {
+    fn info(&self, board: &impl Board) -> Info<'static> {
         let model = self.model.as_ref().map(|(model, bytes, source)| ModelInfo {
             source: *source,
             sha256: stored_sha256(bytes),
@@ -152,9 +152,9 @@ impl<'a, S: OperatorSet, T: ModelStore> Core<'a, S, T> {
             outputs: model.output_count() as u16,
         });
         Info {
-            board: cut(B::NAME, BOARD_NAME_BYTES),
+            board: cut(board.name(), BOARD_NAME_BYTES),
             firmware: env!("CARGO_PKG_VERSION"),
-            unit: B::UNIT,
+            unit: board.unit(),
             per_second: board.per_second(),
             format: FORMAT_VERSION,
             numerics: NUMERICS_VERSION,

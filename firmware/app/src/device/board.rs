@@ -7,10 +7,10 @@ use crate::Meter;
 /// A board, as far as the application knows it.
 pub trait Board: Meter {
     /// Its name, up to 32 bytes.
-    const NAME: &'static str;
+    fn name(&self) -> &'static str;
 
     /// What its [`Meter`] counts.
-    const UNIT: Unit;
+    fn unit(&self) -> Unit;
 
     /// How many of those go by in a second; 0 when that is not known. Then a host that went away
     /// without a goodbye keeps the board until another one takes it over.

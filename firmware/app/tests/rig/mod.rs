@@ -29,8 +29,13 @@ impl Meter for Clock {
 }
 
 impl Board for Clock {
-    const NAME: &'static str = "rig";
-    const UNIT: Unit = Unit::Cycles;
+    fn name(&self) -> &'static str {
+        "rig"
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Cycles
+    }
 
     fn per_second(&self) -> u64 {
         SECOND

@@ -1,34 +1,16 @@
-//! The firmware on ARM's MPS2 board with FPGA image AN386 (a Cortex-M4F), as QEMU emulates it.
-//!
-//! A debugger, or QEMU, is its connection to the world, by semihosting. With two words on its
-//! command line it reads the file that the first one names and writes the other:
-//!
-//! ```sh
-//! qemu-system-arm -M mps2-an386 -nographic -icount shift=0 -kernel IMAGE \
-//!     -semihosting-config enable=on,target=native,arg=REQUEST,arg=RESPONSE
-//! ```
-//!
-//! Without them it checks itself with the model's golden vector and prints what it finds. It
-//! ends with exit code 0 when all is well, and 1 otherwise.
+//! The application on ARM's MPS2 board with FPGA image AN386 (a Cortex-M4F), as QEMU emulates it, with
+//! its first UART as its line to a host.
 
 #![no_std]
 #![no_main]
 
-mod clock;
-mod fault;
-mod host;
-
 use cortex_m_rt::entry;
-use niwaki_firmware::{Failure, Memory, self_check, serve};
-use semihosting::experimental::env::args;
-use semihosting::{println, process};
+use niwaki::All;
+use niwaki_board::{Mps, RamStore, stop_at_faults};
+use niwaki_firmware::Memory;
 use static_cell::ConstStaticCell;
 
-use clock::InstructionMeter;
-use host::HostFile;
-use model::{ARENA_BYTES, INPUT_BYTES, MODEL, ModelOperators, OPERATOR_COUNT};
-
-/// The model and its sizes, written by the build script.
+/// The model that runs until another one is uploaded.
 #[allow(
     dead_code,
     unreachable_pub,
@@ -38,56 +20,26 @@ mod model {
     include!(concat!(env!("OUT_DIR"), "/model.rs"));
 }
 
-/// Memory of just the size that the model needs.
-type ModelMemory = Memory<ARENA_BYTES, INPUT_BYTES, OPERATOR_COUNT>;
+/// An arena of 2 MiB, and room for digests or costs of 512 operators.
+static MEMORY: ConstStaticCell<Memory<{ 2 << 20 }, 0, 512>> = ConstStaticCell::new(Memory::new());
 
-/// The only large thing in RAM.
-static MEMORY: ConstStaticCell<ModelMemory> = ConstStaticCell::new(Memory::new());
+/// Two slots of 2 MiB.
+static STORE: ConstStaticCell<RamStore<{ 2 << 20 }>> = ConstStaticCell::new(RamStore::new());
 
-/// Longest command line.
-const COMMAND_LINE_BYTES: usize = 4096;
+const BOARD: Mps = Mps {
+    name: "mps2-an386",
+    hertz: 25_000_000,
+    uart: 0x4000_4000,
+    watchdog: Some(0x4000_8000),
+};
+
+stop_at_faults!();
 
 #[entry]
 fn main() -> ! {
-    let (Some(core), Some(memory)) = (cortex_m::Peripherals::take(), MEMORY.try_take()) else {
-        fault::stop("main has run before");
-    };
-    let meter = InstructionMeter::start(core.SYST);
-    let result = match args::<COMMAND_LINE_BYTES>() {
-        Ok(args) => {
-            let mut words = (&args).flatten();
-            match (words.next(), words.next()) {
-                (Some(request), Some(response)) => answer(memory, &meter, request, response),
-                _ => check(memory, &meter),
-            }
-        }
-        // A debugger that knows no command line.
-        Err(_) => check(memory, &meter),
-    };
-    match result {
-        Ok(()) => process::exit(0),
-        Err(failure) => fault::stop(failure),
+    #[allow(unsafe_code, reason = "peripherals are where the board has them")]
+    // SAFETY: ARM's application note 386 has them there, and this line is run once.
+    unsafe {
+        BOARD.serve::<All, _, _, _>(&MEMORY, &STORE, model::MODEL)
     }
-}
-
-/// Answers the request in one file of the host's by a response in another.
-fn answer(
-    memory: &mut ModelMemory,
-    meter: &InstructionMeter,
-    request: &str,
-    response: &str,
-) -> Result<(), Failure> {
-    let mut request = HostFile::open(request).map_err(Failure::Read)?;
-    let mut response = HostFile::create(response).map_err(Failure::Write)?;
-    serve::<ModelOperators, _, _, _>(MODEL, memory, meter, &mut request, &mut response)
-}
-
-/// Runs the model's golden vector and prints what comes of it.
-fn check(memory: &mut ModelMemory, meter: &InstructionMeter) -> Result<(), Failure> {
-    let report = self_check::<ModelOperators, _, _, _>(MODEL, memory, meter)?;
-    if !report.passed() {
-        fault::stop(report);
-    }
-    println!("{report}");
-    Ok(())
 }

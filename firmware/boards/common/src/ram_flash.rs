@@ -1,5 +1,5 @@
-//! Memory that behaves like NOR flash. The emulated board has none that could be written; what is in
-//! here is gone when the emulator ends.
+//! Memory that behaves like NOR flash, for boards without flash that the application could write. What
+//! is in here is gone at the next reset.
 
 use embedded_storage::nor_flash::{
     ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_read, check_write,
@@ -7,18 +7,33 @@ use embedded_storage::nor_flash::{
 use niwaki_store::MappedFlash;
 
 /// Bytes of a sector.
-pub(crate) const SECTOR: usize = 4096;
+pub const SECTOR: usize = 4096;
 
 /// Memory for [`RamFlash`], aligned as a model has to be.
 #[repr(C, align(16))]
-pub(crate) struct Sectors<const BYTES: usize>(pub(crate) [u8; BYTES]);
+#[derive(Debug)]
+pub struct Sectors<const BYTES: usize>(pub [u8; BYTES]);
+
+impl<const BYTES: usize> Sectors<BYTES> {
+    /// Memory for a `static`.
+    pub const fn new() -> Self {
+        Self([0; BYTES])
+    }
+}
+
+impl<const BYTES: usize> Default for Sectors<BYTES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 /// A part of the flash.
-pub(crate) struct RamFlash(&'static mut [u8]);
+#[derive(Debug)]
+pub struct RamFlash(&'static mut [u8]);
 
 impl RamFlash {
     /// Flash as it comes from the factory.
-    pub(crate) fn erased(memory: &'static mut [u8]) -> Self {
+    pub fn erased(memory: &'static mut [u8]) -> Self {
         memory.fill(0xFF);
         Self(memory)
     }

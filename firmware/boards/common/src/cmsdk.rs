@@ -1,4 +1,5 @@
-//! The UART of ARM's Cortex-M System Design Kit (CMSDK), which its FPGA boards MPS2 and MPS3 have.
+//! The UART and the watchdog of ARM's Cortex-M System Design Kit (CMSDK), which its FPGA boards
+//! MPS2 and MPS3 have.
 
 use core::convert::Infallible;
 use core::hint::spin_loop;
@@ -27,7 +28,7 @@ const TX_ENABLE: u32 = 1;
 const RX_ENABLE: u32 = 1 << 1;
 
 /// The UART, with a buffer of one byte each way. Reads and writes wait.
-pub(crate) struct CmsdkUart(&'static Registers);
+pub struct CmsdkUart(&'static Registers);
 
 impl CmsdkUart {
     /// The UART whose registers begin at `address`, at `baud` bits a second, 8 to a byte, without
@@ -37,7 +38,7 @@ impl CmsdkUart {
     ///
     /// There have to be the registers of such a UART, which nothing else uses, for ever.
     #[allow(unsafe_code, reason = "an address becomes a peripheral here")]
-    pub(crate) unsafe fn start(address: usize, hertz: u32, baud: u32) -> Self {
+    pub unsafe fn start(address: usize, hertz: u32, baud: u32) -> Self {
         let registers = core::ptr::with_exposed_provenance::<Registers>(address);
         // SAFETY: the caller answers for the address; all accesses are volatile and through cells.
         let registers = unsafe { &*registers };
@@ -92,5 +93,48 @@ impl Write for CmsdkUart {
             spin_loop();
         }
         Ok(())
+    }
+}
+
+/// The registers of the watchdog, chapter 4.7 of the same manual.
+#[repr(C)]
+struct WatchdogRegisters {
+    load: RW<u32>,
+    value: RW<u32>,
+    control: RW<u32>,
+    /// A write feeds it.
+    clear: RW<u32>,
+}
+
+/// Interrupt at the first time out, reset at the second.
+const WATCH: u32 = 0b11;
+
+/// The kit's watchdog.
+pub struct CmsdkWatchdog(&'static WatchdogRegisters);
+
+impl CmsdkWatchdog {
+    /// Starts the watchdog whose registers begin at `address`. It strikes when `ticks` of its clock go
+    /// by without [`CmsdkWatchdog::feed`], by a non-maskable interrupt.
+    ///
+    /// # Safety
+    ///
+    /// There have to be the registers of such a watchdog, which nothing else uses, for ever.
+    #[allow(unsafe_code, reason = "an address becomes a peripheral here")]
+    pub unsafe fn start(address: usize, ticks: u32) -> Self {
+        let registers = core::ptr::with_exposed_provenance::<WatchdogRegisters>(address);
+        // SAFETY: the caller answers for the address; all accesses are volatile and through cells.
+        let registers = unsafe { &*registers };
+        // SAFETY: no register of this peripheral makes it touch memory.
+        unsafe { registers.load.write(ticks) };
+        // SAFETY: as above.
+        unsafe { registers.control.write(WATCH) };
+        Self(registers)
+    }
+
+    /// Begins the wait anew.
+    #[allow(unsafe_code, reason = "a register may mean anything")]
+    pub fn feed(&self) {
+        // SAFETY: any value is taken for the same.
+        unsafe { self.0.clear.write(1) };
     }
 }

@@ -1,0 +1,30 @@
+//! What boards share. A board itself is a leaf: its pins, its clock, its memory map, and a call of
+//! [`serve`].
+
+#![no_std]
+
+pub mod cmsdk;
+#[cfg(feature = "semihosting")]
+mod fault;
+#[cfg(all(feature = "semihosting", target_arch = "arm"))]
+mod mps;
+mod nb_line;
+mod plain;
+mod ram_flash;
+mod ram_store;
+mod serve;
+pub mod stack;
+#[cfg(target_arch = "arm")]
+mod systick;
+
+#[cfg(feature = "semihosting")]
+pub use fault::stop;
+#[cfg(all(feature = "semihosting", target_arch = "arm"))]
+pub use mps::Mps;
+pub use nb_line::NbLine;
+pub use plain::PlainBoard;
+pub use ram_flash::{RamFlash, SECTOR, Sectors};
+pub use ram_store::RamStore;
+pub use serve::serve;
+#[cfg(target_arch = "arm")]
+pub use systick::{Rate, SysTickClock};
