@@ -226,7 +226,7 @@ fn a_board_that_is_not_there_is_named_with_what_would_help() {
     );
     let (code, text) = device(&["--qemu", BOARD, "--image", "nothing.elf", "info"]);
     assert!(
-        code == Some(1) && text.contains("cargo xtask device-image"),
+        code == Some(1) && text.contains("cargo xtask firmware"),
         "{text}"
     );
     let (code, text) = device(&["info"]);

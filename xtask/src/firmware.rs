@@ -1,4 +1,4 @@
-//! The firmware's workspace: images of one board and one model, its tests and its lints.
+//! The firmware's workspace: the measuring images, tests and lints.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -6,76 +6,70 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::boards;
 use crate::tool::QEMU;
 
-/// A board, and the crate in `firmware/boards` that is compiled for it.
-struct Board {
+/// A machine that the measuring image, `firmware/bench`, is built for.
+struct Machine {
     name: &'static str,
-    package: &'static str,
     target: &'static str,
     /// What the compiler is told beside the target.
     cpu: Option<&'static str>,
 }
 
-/// Every board there is.
-const BOARDS: [Board; 4] = [
-    Board {
+/// Every machine that is measured.
+const MACHINES: [Machine; 4] = [
+    Machine {
         name: "mps2-an386",
-        package: "mps2-an386",
         target: CORTEX_M4F,
         cpu: None,
     },
     // The same board with a Cortex-M3 in it.
-    Board {
+    Machine {
         name: "mps2-an385",
-        package: "mps2-an386",
         target: "thumbv7m-none-eabi",
         cpu: None,
     },
     // The same with code for a Cortex-M0, of which no emulated board has the memory: a Cortex-M3
     // executes it instruction by instruction, as it is.
-    Board {
+    Machine {
         name: "mps2-an385-armv6m",
-        package: "mps2-an386",
         target: "thumbv6m-none-eabi",
         cpu: None,
     },
     // The same program on the successor of that board, a Cortex-M55 with MVE.
-    Board {
+    Machine {
         name: "mps3-an547",
-        package: "mps2-an386",
         target: "thumbv8m.main-none-eabihf",
         cpu: Some("cortex-m55"),
     },
 ];
 
+/// The package of the measuring image.
+const BENCH: &str = "niwaki-bench";
+
 /// The target of a Cortex-M4 with FPU, and of every check that needs no particular machine.
 pub(crate) const CORTEX_M4F: &str = "thumbv7em-none-eabihf";
 
-/// Builds the image of `board` that carries `model`, and gives the ELF's path. The image stays
-/// there until the same board is built with a model of the same file name.
+/// Builds the measuring image of `machine` that carries `model`, and gives the ELF's path. The image
+/// stays there until one for the same machine is built with a model of the same file name.
 ///
 /// # Errors
 ///
-/// When there is no such board or model, or when the model is refused or the firmware does not
+/// When there is no such machine or model, or when the model is refused or the firmware does not
 /// build.
-pub(crate) fn build(root: &Path, board: &str, model: &Path) -> Result<PathBuf> {
-    let Some(Board {
-        name,
-        package,
-        target,
-        cpu,
-    }) = BOARDS.iter().find(|known| known.name == board)
+pub(crate) fn bench_image(root: &Path, machine: &str, model: &Path) -> Result<PathBuf> {
+    let Some(Machine { name, target, cpu }) = MACHINES.iter().find(|known| known.name == machine)
     else {
-        let known = BOARDS.map(|board| board.name).join(", ");
-        bail!("there is no board `{board}`: there are {known}");
+        let known = MACHINES.map(|machine| machine.name).join(", ");
+        bail!("there is no machine `{machine}`: there are {known}");
     };
     // Cargo runs in another directory, and the build script in a third.
     let model = std::path::absolute(model)?;
     let mut command = cargo_for(root, *cpu, &["build", "--release", "--target", target]);
-    command.args(["--package", package]);
-    let built = release_folder(root, target).join(package);
-    image(root, &mut command, &model, &built, name)
+    command.args(["--package", BENCH]);
+    let built = release_folder(root, target).join(BENCH);
+    image(root, &mut command, &model, &built, &format!("bench-{name}"))
 }
 
 /// Has `command` build an image that carries `model`, and copies it from where it is built to a place
@@ -129,21 +123,19 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
     run(cargo(root, &store).arg("--features=signature").args(deny))?;
 
     let model = fixture(root)?;
-    for Board {
-        package,
-        target,
-        cpu,
-        ..
-    } in &BOARDS
-    {
+    for Machine { target, cpu, .. } in &MACHINES {
         let mut command = cargo_for(root, *cpu, &["clippy", "--target", target]);
-        command.args(["--package", package, KERNEL_CHECK]);
+        command.args(["--package", BENCH, KERNEL_CHECK]);
+        run(command.args(deny).env("NIWAKI_MODEL", &model))?;
+    }
+    for board in &boards::BOARDS {
+        let mut command = board.cargo("clippy");
         run(command.args(deny).env("NIWAKI_MODEL", &model))?;
     }
     Ok(())
 }
 
-/// What `bin/kernels` of a board needs of the runtime.
+/// What `bin/kernels` of the measuring image needs of the runtime.
 const KERNEL_CHECK: &str = "--features=kernel-check";
 
 /// Holds the kernels of the Cortex-M0, M4 and M55 against the scalar ones on random work, on the
@@ -155,17 +147,16 @@ const KERNEL_CHECK: &str = "--features=kernel-check";
 pub(crate) fn check_kernels(root: &Path) -> Result<()> {
     let model = fixture(root)?;
     // The Cortex-M3 runs the scalar ones.
-    for board in BOARDS.iter().filter(|board| board.name != "mps2-an385") {
-        let machine = board.name.trim_end_matches("-armv6m");
-        let build = ["build", "--release", "--target", board.target];
-        let mut command = cargo_for(root, board.cpu, &build);
-        command.args(["--package", board.package, "--bin=kernels", KERNEL_CHECK]);
+    for machine in MACHINES.iter().filter(|known| known.name != "mps2-an385") {
+        let build = ["build", "--release", "--target", machine.target];
+        let mut command = cargo_for(root, machine.cpu, &build);
+        command.args(["--package", BENCH, "--bin=kernels", KERNEL_CHECK]);
         run(command.env("NIWAKI_MODEL", &model))?;
-        let image = release_folder(root, board.target).join("kernels");
+        let image = release_folder(root, machine.target).join("kernels");
         let mut qemu = Command::new(QEMU.program);
-        qemu.args(["-M", machine, "-nographic"]);
+        qemu.args(["-M", machine.name.trim_end_matches("-armv6m"), "-nographic"]);
         qemu.args(["-semihosting-config", "enable=on,target=native", "-kernel"]);
-        let differ = || format!("the kernels and the scalar ones differ on {}", board.name);
+        let differ = || format!("the kernels and the scalar ones differ on {}", machine.name);
         run(qemu.arg(image)).with_context(differ)?;
     }
     Ok(())
@@ -209,9 +200,14 @@ pub(crate) fn cargo_for(root: &Path, cpu: Option<&str>, arguments: &[&str]) -> C
     command
 }
 
-/// Where cargo leaves what it has built for `target`.
+/// Where cargo leaves what it has built for `target` by `profile`.
+pub(crate) fn built(root: &Path, target: &str, profile: &str) -> PathBuf {
+    root.join("firmware/target").join(target).join(profile)
+}
+
+/// The same, by the profile `release`.
 pub(crate) fn release_folder(root: &Path, target: &str) -> PathBuf {
-    root.join("firmware/target").join(target).join("release")
+    built(root, target, "release")
 }
 
 /// Runs a command to its end, and fails when it does.

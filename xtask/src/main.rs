@@ -1,10 +1,10 @@
 //! The chores of this repository, each one verb: what CI does, a person does with the same word.
 
 mod bench;
+mod boards;
 mod checks;
 mod conformance;
 mod demo;
-mod device;
 mod examples;
 mod firmware;
 mod fuzz;
@@ -22,6 +22,7 @@ mod stack;
 mod steps;
 mod test;
 mod tool;
+mod uf2;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,19 +68,19 @@ enum Chore {
     Lint,
     /// Build the documentation; a warning is an error.
     Doc,
-    /// Build the firmware image of one board and one model, and print its path.
+    /// Build the image of a board's application, which takes models over its line, and print its path.
     Firmware {
         /// The board, a folder in firmware/boards.
         board: String,
+        /// The model that it runs before it is sent one, a .niwaki file; by default the digits example.
+        model: Option<PathBuf>,
+    },
+    /// Build the image that is measured: it runs samples of files on an emulated machine. Print its path.
+    BenchImage {
+        /// The machine, as QEMU calls it.
+        machine: String,
         /// The model, a .niwaki file.
         model: PathBuf,
-    },
-    /// Build the image of a board's application, which takes models over its line, and print its path.
-    DeviceImage {
-        /// The board, a folder in firmware/boards.
-        board: String,
-        /// The model that it runs before it is sent one; by default the digits example.
-        model: Option<PathBuf>,
     },
     /// Run ONNX's backend tests and write docs/operators.md.
     Conformance {
@@ -132,12 +133,13 @@ fn run(chore: &Chore) -> Result<bool> {
         Chore::Lint => checks::lint().map(|()| true),
         Chore::Doc => checks::doc().map(|()| true),
         Chore::Firmware { board, model } => {
-            let image = firmware::build(paths::root(), board, model)?;
-            println!("{}", image.display());
+            let board = boards::find(board)?;
+            let image = board.image(model.as_deref())?;
+            println!("{}", board.flashed(&image).display());
             Ok(true)
         }
-        Chore::DeviceImage { board, model } => {
-            let image = device::build(paths::root(), board, model.as_deref())?;
+        Chore::BenchImage { machine, model } => {
+            let image = firmware::bench_image(paths::root(), machine, model)?;
             println!("{}", image.display());
             Ok(true)
         }

@@ -72,7 +72,7 @@ pub(crate) fn images(board: &str, models: &[PathBuf]) -> Result<Vec<Image>> {
         Ok(Image {
             name: name(model)?,
             model: model.clone(),
-            elf: firmware::build(paths::root(), board, model)?,
+            elf: firmware::bench_image(paths::root(), board, model)?,
         })
     };
     models.iter().map(image).collect()

@@ -1,5 +1,6 @@
 //! Where things are in the repository.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -24,4 +25,16 @@ pub(crate) fn target() -> Result<PathBuf> {
     let metadata: Metadata =
         serde_json::from_slice(&json).context("`cargo metadata` does not answer as expected")?;
     Ok(metadata.target_directory)
+}
+
+/// Writes a file beside its place and renames it: there is never half a file.
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub(crate) fn write_beside(path: &Path, bytes: &[u8]) -> Result<()> {
+    let place = || format!("cannot write {}", path.display());
+    let beside = path.with_added_extension("tmp");
+    fs::write(&beside, bytes).with_context(place)?;
+    fs::rename(&beside, path).with_context(place)
 }

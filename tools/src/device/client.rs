@@ -222,8 +222,8 @@ impl Client {
             }
         }
         bail!(
-            "the board does not answer ({tries} times {:.1} s): is it on, is its application \
-             `device`, and are port and baud rate right?",
+            "the board does not answer ({tries} times {:.1} s): is it on, does it run \
+             the application, and are port and baud rate right?",
             patience.as_secs_f64()
         )
     }

@@ -11,6 +11,18 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::Line;
 use crate::homes::project_root;
 
+/// Boards that QEMU emulates, by their folders in `firmware/boards`.
+pub const BOARDS: [&str; 8] = [
+    "microbit",
+    "mps2-an385",
+    "mps2-an386",
+    "mps2-an500",
+    "mps2-an505",
+    "mps3-an547",
+    "netduinoplus2",
+    "riscv-virt",
+];
+
 /// How long an emulator may take to connect.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -28,8 +40,13 @@ impl Emulator {
     /// When QEMU is not there, or does not like the board or the image.
     pub fn start(board: &str, image: &Path) -> Result<(Self, Box<dyn Line>)> {
         ensure!(
+            BOARDS.contains(&board),
+            "QEMU emulates no board `{board}`: it has {}",
+            BOARDS.join(", ")
+        );
+        ensure!(
             image.is_file(),
-            "{} is not there: `cargo xtask device-image {board}` builds one",
+            "{} is not there: `cargo xtask firmware {board}` builds one",
             image.display()
         );
         // The emulator connects to a port that is taken already: no other program can get it.
@@ -37,8 +54,13 @@ impl Emulator {
         let uart = format!("tcp:{},nodelay=on", listener.local_addr()?);
         // One instruction a nanosecond, whatever the host does: the board's clock counts
         // instructions, and a run costs the same every time.
-        let child = Command::new("qemu-system-arm")
-            .args(["-M", board, "-display", "none", "-monitor", "none"])
+        let (program, machine) = match board {
+            "riscv-virt" => ("qemu-system-riscv32", &["-M", "virt", "-bios", "none"][..]),
+            _ => ("qemu-system-arm", &["-M", board][..]),
+        };
+        let child = Command::new(program)
+            .args(machine)
+            .args(["-display", "none", "-monitor", "none"])
             .args(["-icount", "shift=0", "-serial", &uart])
             .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
             .arg(image)
@@ -46,10 +68,12 @@ impl Emulator {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .context(
-                "cannot start qemu-system-arm: `apt-get install --no-install-recommends \
-                 qemu-system-arm`",
-            )?;
+            .with_context(|| {
+                format!(
+                    "cannot start {program}: `apt-get install --no-install-recommends \
+                     qemu-system-arm qemu-system-misc`"
+                )
+            })?;
         let mut emulator = Self { child };
         listener.set_nonblocking(true)?;
         let start = Instant::now();
@@ -74,7 +98,7 @@ impl Emulator {
     /// When there is no such board, or it does not build.
     pub fn build(board: &str) -> Result<PathBuf> {
         let output = Command::new("cargo")
-            .args(["xtask", "device-image", board])
+            .args(["xtask", "firmware", board])
             .current_dir(project_root())
             .output()
             .context("cannot start cargo, which builds the image; give one with --image")?;

@@ -115,7 +115,7 @@ fn missing() -> Option<String> {
 /// never share an image.
 fn build(model: &Path) -> Result<std::path::PathBuf> {
     let output = Command::new("cargo")
-        .args(["xtask", "firmware", BOARD])
+        .args(["xtask", "bench-image", BOARD])
         .arg(model)
         .current_dir(project_root())
         .output()

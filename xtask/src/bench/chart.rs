@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Report, Row, write_beside};
+use super::{Report, Row};
+use crate::paths::write_beside;
 use crate::paths;
 
 const FILE: &str = "docs/bench.svg";

@@ -6,7 +6,7 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::write_beside;
+use crate::paths::write_beside;
 use crate::paths;
 use crate::report::thousands;
 

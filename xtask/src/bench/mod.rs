@@ -7,13 +7,14 @@ mod gate;
 mod peers;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::models::{self, Image};
+use crate::paths::write_beside;
 use crate::report::thousands;
 use crate::shell;
 use crate::tool::QEMU;
@@ -301,12 +302,4 @@ pub(crate) fn gate(images: &[Image], bless: bool) -> Result<bool> {
         );
     }
     Ok(complaints.is_empty())
-}
-
-/// Writes a file beside its place and renames it: there is never half a file.
-fn write_beside(path: &Path, bytes: &[u8]) -> Result<()> {
-    let place = || format!("cannot write {}", path.display());
-    let beside = path.with_added_extension("tmp");
-    fs::write(&beside, bytes).with_context(place)?;
-    fs::rename(&beside, path).with_context(place)
 }

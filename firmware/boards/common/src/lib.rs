@@ -9,6 +9,7 @@ mod fault;
 #[cfg(all(feature = "semihosting", target_arch = "arm"))]
 mod mps;
 mod nb_line;
+mod nvmc;
 mod plain;
 mod ram_flash;
 mod ram_store;
@@ -22,6 +23,7 @@ pub use fault::stop;
 #[cfg(all(feature = "semihosting", target_arch = "arm"))]
 pub use mps::Mps;
 pub use nb_line::NbLine;
+pub use nvmc::NvmcFlash;
 pub use plain::PlainBoard;
 pub use ram_flash::{RamFlash, SECTOR, Sectors};
 pub use ram_store::RamStore;

@@ -1,0 +1,45 @@
+//! The application on ARM's MPS3 board with FPGA image AN547 (a Cortex-M55), as QEMU emulates it, with
+//! its first UART as its line to a host.
+
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use niwaki::All;
+use niwaki_board::{Mps, RamStore, stop_at_faults};
+use niwaki_firmware::Memory;
+use static_cell::ConstStaticCell;
+
+/// The model that runs until another one is uploaded.
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "written for every kind of program"
+)]
+mod model {
+    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+}
+
+/// An arena of 512 KiB, and room for digests or costs of 512 operators.
+static MEMORY: ConstStaticCell<Memory<{ 512 << 10 }, 0, 512>> = ConstStaticCell::new(Memory::new());
+
+/// Two slots of 640 KiB.
+static STORE: ConstStaticCell<RamStore<{ 640 << 10 }>> = ConstStaticCell::new(RamStore::new());
+
+const BOARD: Mps = Mps {
+    name: "mps3-an547",
+    hertz: 32_000_000,
+    uart: 0x5930_3000,
+    watchdog: None,
+};
+
+stop_at_faults!();
+
+#[entry]
+fn main() -> ! {
+    #[allow(unsafe_code, reason = "peripherals are where the board has them")]
+    // SAFETY: ARM's application note 547 has them there, and this line is run once.
+    unsafe {
+        BOARD.serve::<All, _, _, _>(&MEMORY, &STORE, model::MODEL)
+    }
+}
