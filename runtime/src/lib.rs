@@ -45,6 +45,8 @@ pub mod artifact;
 mod digest;
 mod error;
 pub mod functions;
+#[doc(hidden)]
+pub mod include;
 mod kernels;
 mod lifetimes;
 mod model;
@@ -57,6 +59,7 @@ mod strips;
 #[cfg(feature = "digests")]
 pub use digest::{Digest, Xorshift32, fill_golden_input};
 pub use error::{Fault, LoadError, Rule, RunError, Section};
+pub use include::Arena;
 pub use model::Model;
 pub use ops::{All, Operator, OperatorSet};
 pub use owned::OwnedModel;

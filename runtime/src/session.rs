@@ -136,6 +136,37 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
         bytemuck::try_cast_slice(bytes).map_err(|_| wrong)
     }
 
+    /// Input `i` as an array, whose type [`crate::include_model!`] knows.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::NoSuchTensor`], and [`RunError::WrongType`] when it has another number of bytes.
+    #[doc(hidden)]
+    pub fn input_array<T, const N: usize>(&mut self, i: usize) -> Result<&mut [T; N], RunError>
+    where
+        T: AnyBitPattern + NoUninit,
+    {
+        let wrong = RunError::WrongType { index: i as u32 };
+        let bytes = self.input_mut(i)?;
+        let elements = bytemuck::try_cast_slice_mut(bytes).map_err(|_| wrong)?;
+        elements.try_into().map_err(|_| wrong)
+    }
+
+    /// Output `i` as an array, whose type [`crate::include_model!`] knows.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::NoSuchTensor`], and [`RunError::WrongType`] when it has another number of bytes.
+    #[doc(hidden)]
+    pub fn output_array<T, const N: usize>(&self, i: usize) -> Result<&[T; N], RunError>
+    where
+        T: AnyBitPattern + NoUninit,
+    {
+        let wrong = RunError::WrongType { index: i as u32 };
+        let elements = bytemuck::try_cast_slice(self.output(i)?).map_err(|_| wrong)?;
+        elements.try_into().map_err(|_| wrong)
+    }
+
     fn tensor(&self, tensor: &Tensor) -> Option<&[u8]> {
         match tensor.storage {
             crate::artifact::Storage::Arena => self.arena.get(tensor.range()),

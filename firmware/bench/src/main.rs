@@ -27,13 +27,8 @@ use host::HostFile;
 use model::{ARENA_BYTES, INPUT_BYTES, MODEL, ModelOperators, OPERATOR_COUNT};
 
 /// The model and its sizes, written by the build script.
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "written for every kind of program"
-)]
 mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
 }
 
 /// Memory of just the size that the model needs.

@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use niwaki::LoadError;
 
-/// Why no source was written. Its text is one line and says what to do.
+/// Why no model was embedded. Its text is one line and says what to do.
 #[derive(Debug)]
 pub enum Error {
     /// The environment variable of that name is not set.
@@ -14,8 +14,6 @@ pub enum Error {
     Read(PathBuf, io::Error),
     /// The file is not an artifact that this version of niwaki runs.
     Refused(PathBuf, LoadError),
-    /// The model has an operator that the table does not name: a defect of the runtime.
-    Nameless(u16),
     /// The output directory cannot be written.
     Write(PathBuf, io::Error),
 }
@@ -30,7 +28,6 @@ impl fmt::Display for Error {
             ),
             Self::Read(path, error) => write!(f, "cannot read {}: {error}", path.display()),
             Self::Refused(path, error) => write!(f, "{} is refused: {error}", path.display()),
-            Self::Nameless(code) => write!(f, "operator code {code} has no name: please report it"),
             Self::Write(path, error) => write!(f, "cannot write {}: {error}", path.display()),
         }
     }
@@ -41,7 +38,7 @@ impl std::error::Error for Error {
         match self {
             Self::Read(_, error) | Self::Write(_, error) => Some(error),
             Self::Refused(_, error) => Some(error),
-            Self::Unset(_) | Self::Nameless(_) => None,
+            Self::Unset(_) => None,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Puts a model into a firmware image, from its build script.
+//! Checks the model of a firmware image in its build script, and finds the board's memory map for the
+//! linker.
 //!
 //! The script names an environment variable that holds the path of an artifact:
 //!
@@ -6,22 +7,19 @@
 //! niwaki_build::embed_model("NIWAKI_MODEL");
 //! ```
 //!
-//! and the program includes what the script has written. It gets the bytes, aligned, the sizes
-//! that a static arena needs, and the set of just the operators that this model uses:
+//! and the program includes the copy that the script has made:
 //!
 //! ```ignore
-//! #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
 //! mod model {
-//!     include!(concat!(env!("OUT_DIR"), "/model.rs"));
+//!     niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
 //! }
-//! let model = niwaki::Model::<model::ModelOperators>::new(model::MODEL)?;
 //! ```
 //!
 //! The file is checked here, with all that the runtime checks: a model that is damaged, too new
-//! or not a model stops the build, not the device.
+//! or not a model stops the build, not the device. A program whose model has a fixed place needs no build
+//! script, and can name it in `include_model!`.
 
 mod error;
-mod source;
 
 pub use error::Error;
 
@@ -30,12 +28,10 @@ use std::{env, fs};
 
 use niwaki::{All, Model};
 
-/// The artifact's name beside the generated source.
+/// The copy's name.
 const ARTIFACT: &str = "model.niwaki";
-/// The generated source's name.
-const SOURCE: &str = "model.rs";
 
-/// Writes `OUT_DIR/model.rs` for the artifact whose path is in the environment variable
+/// Writes `OUT_DIR/model.niwaki`, a copy of the artifact whose path is in the environment variable
 /// `variable`. On failure the build stops, with a message that says what to do.
 ///
 /// To be called from a build script.
@@ -71,7 +67,7 @@ fn embed_from_environment(variable: &str) -> Result<(), Error> {
     embed(path, Path::new(&out))
 }
 
-/// Checks the artifact at `path`, and writes it and the source that includes it into `out`.
+/// Checks the artifact at `path`, and copies it into `out` as `model.niwaki`.
 ///
 /// # Errors
 ///
@@ -79,16 +75,11 @@ fn embed_from_environment(variable: &str) -> Result<(), Error> {
 pub fn embed(path: &Path, out: &Path) -> Result<(), Error> {
     let bytes = fs::read(path).map_err(|error| Error::Read(path.to_owned(), error))?;
     let words = to_words(&bytes);
-    let model = Model::<All>::new(niwaki::as_bytes(&words))
+    Model::<All>::new(niwaki::as_bytes(&words))
         .map_err(|error| Error::Refused(path.to_owned(), error))?;
-    let source = source::of_model(&model)?;
-    // The source includes a copy that lies beside it: it needs no path, and the two agree even
-    // when the original is being written again.
-    for (name, contents) in [(ARTIFACT, &bytes[..]), (SOURCE, source.as_bytes())] {
-        let to = out.join(name);
-        fs::write(&to, contents).map_err(|error| Error::Write(to, error))?;
-    }
-    Ok(())
+    // A copy has a name that the program knows, and does not change while the program is compiled.
+    let to = out.join(ARTIFACT);
+    fs::write(&to, bytes).map_err(|error| Error::Write(to, error))
 }
 
 /// The bytes at the alignment that a model needs, padded with zeros to whole words.

@@ -6,7 +6,7 @@
 
 use core::hint::black_box;
 
-use niwaki::ops::{Check, Memory, Overlap, Steps};
+use niwaki::ops::{Check, Codes, Memory, Overlap, Steps};
 use niwaki::{Fault, Model, OperatorSet, Rule, Session};
 use niwaki_probe as _;
 
@@ -18,6 +18,7 @@ include!(concat!(env!("OUT_DIR"), "/each_operator.rs"));
 struct Unknown;
 
 impl OperatorSet for Unknown {
+    const CODES: Codes = Codes::NONE;
     fn check(_: &Check<'_>) -> Result<(), Rule> {
         black_box(Ok(()))
     }
@@ -28,15 +29,6 @@ impl OperatorSet for Unknown {
         black_box(None)
     }
     fn overlap(_: &Check<'_>, _: usize) -> Option<Overlap> {
-        black_box(None)
-    }
-    fn macs(_: &Check<'_>) -> u64 {
-        black_box(0)
-    }
-    fn weight_bytes(_: &Check<'_>) -> u64 {
-        black_box(0)
-    }
-    fn name(_: u16) -> Option<&'static str> {
         black_box(None)
     }
 }

@@ -47,6 +47,24 @@ impl Header {
     /// Reads the header and checks all that can be checked without knowing a record: magic,
     /// versions, length, SHA-256 and that each section lies inside the file.
     pub fn open(bytes: &[u8]) -> Result<Self, LoadError> {
+        let header = Self::glance(bytes)?;
+        let file = bytes.get(..header.file_bytes as usize);
+        let file = file.ok_or(LoadError::Damaged)?;
+        let stored = file.get(Self::DIGEST_AT..Self::WORDS_AT);
+        let covered = file.get(Self::WORDS_AT..).ok_or(LoadError::Damaged)?;
+        if stored != Some(hmac_sha256::Hash::hash(covered).as_slice()) {
+            return Err(LoadError::Damaged);
+        }
+        for section in Section::ALL {
+            header
+                .section(file, section)
+                .ok_or(LoadError::Section(section))?;
+        }
+        Ok(header)
+    }
+
+    /// Reads the header and checks magic, versions and length.
+    pub(crate) fn glance(bytes: &[u8]) -> Result<Self, LoadError> {
         let found = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         if !bytes.starts_with(&MAGIC) {
             return Err(LoadError::NotAnArtifact);
@@ -69,19 +87,6 @@ impl Header {
         }
         if header.file_bytes > found {
             return Err(cut(header.file_bytes));
-        }
-        let file = bytes
-            .get(..header.file_bytes as usize)
-            .ok_or(LoadError::Damaged)?;
-        let stored = file.get(Self::DIGEST_AT..Self::WORDS_AT);
-        let covered = file.get(Self::WORDS_AT..).ok_or(LoadError::Damaged)?;
-        if stored != Some(hmac_sha256::Hash::hash(covered).as_slice()) {
-            return Err(LoadError::Damaged);
-        }
-        for section in Section::ALL {
-            header
-                .section(file, section)
-                .ok_or(LoadError::Section(section))?;
         }
         Ok(header)
     }

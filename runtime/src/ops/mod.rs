@@ -155,178 +155,8 @@ pub trait Operator: Registered {
     }
 }
 
-/// The operators that a program links, as a type: see [`crate::operator_set!`].
-pub trait OperatorSet {
-    /// Checks one operator record.
-    ///
-    /// # Errors
-    ///
-    /// The rule that is broken; [`Rule::UnknownOperator`] for an operator outside the set.
-    fn check(check: &Check<'_>) -> Result<(), Rule>;
-
-    /// Runs one operator.
-    ///
-    /// # Errors
-    ///
-    /// A [`Fault`], never for a record that has passed [`OperatorSet::check`].
-    fn run(memory: &mut Memory<'_, '_>) -> Result<(), Fault>;
-
-    /// The rows that one operator can compute one after the other, for a record that has passed
-    /// [`OperatorSet::check`]; `None` when it computes its output only as a whole.
-    fn steps(check: &Check<'_>) -> Option<Steps>;
-
-    /// Where the output of one operator may share bytes with input `i`, for a record that has
-    /// passed [`OperatorSet::check`]; `None` when it may not.
-    fn overlap(check: &Check<'_>, i: usize) -> Option<Overlap>;
-
-    /// Multiply-accumulates of one operator.
-    fn macs(check: &Check<'_>) -> u64;
-
-    /// Bytes of one operator's weights, see [`Operator::weight_bytes`].
-    fn weight_bytes(check: &Check<'_>) -> u64;
-
-    /// The name of the operator with that code.
-    fn name(code: u16) -> Option<&'static str>;
-}
-
-/// Reads the parameters of an operator and runs it.
-///
-/// A function of its own for each operator, and so a stack frame: inlined into one dispatch, all
-/// operators would share a frame as large as their sum. `cargo xtask stack` measures it.
-///
-/// # Errors
-///
-/// A [`Fault`], never for a record that has passed [`Operator::check`].
-#[doc(hidden)]
-#[inline(never)]
-pub fn run_operator<O: Operator>(memory: &mut Memory<'_, '_>) -> Result<(), Fault> {
-    // Looked at where it was read: a copy would be as large again.
-    let params = memory.read_parameters::<O::Params>();
-    O::run(memory, params.as_ref().ok_or(Fault)?)
-}
-
-/// A row of the table together with the operator's functions, for a program that looks them up in
-/// memory. Such a table can be cut down after the program has been linked, as the web packages for
-/// one model are.
-///
-/// The layout is C's: tools read it in a linked module.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Entry {
-    /// See [`Registered::CODE`].
-    pub code: u32,
-    /// See [`Registered::NAME`].
-    pub name: &'static str,
-    /// Reads the parameters and does [`Operator::check`].
-    pub check: fn(&Check<'_>) -> Result<(), Rule>,
-    /// Reads the parameters and does [`Operator::run`].
-    pub run: fn(&mut Memory<'_, '_>) -> Result<(), Fault>,
-    /// Reads the parameters and does [`Operator::steps`].
-    pub steps: fn(&Check<'_>) -> Option<Steps>,
-    /// Reads the parameters and does [`Operator::overlap`].
-    pub overlap: fn(&Check<'_>, usize) -> Option<Overlap>,
-}
-
-impl Entry {
-    /// The functions of operator `O`.
-    pub const fn of<O: Operator>() -> Self {
-        Self {
-            code: O::CODE as u32,
-            name: O::NAME,
-            check: |check| O::check(check, &check.parameters()?),
-            run: run_operator::<O>,
-            steps: |check| O::steps(check, &check.parameters().ok()?),
-            overlap: |check, i| O::overlap(check, &check.parameters().ok()?, i),
-        }
-    }
-}
-
-/// Defines an operator set: a type that links just the operators that it names.
-///
-/// ```
-/// niwaki::operator_set!(pub struct Mine: FullyConnectedI8, LookupI8);
-/// # fn demo(bytes: &[u8]) -> Result<(), niwaki::LoadError> {
-/// let model = niwaki::Model::<Mine>::new(bytes)?;
-/// # Ok(()) }
-/// ```
-#[macro_export]
-macro_rules! operator_set {
-    ($(#[$meta:meta])* $vis:vis struct $name:ident: $($op:ident),* $(,)?) => {
-        $(#[$meta])*
-        #[derive(Debug)]
-        $vis struct $name;
-
-        impl $crate::OperatorSet for $name {
-            fn check(check: &$crate::ops::Check<'_>) -> Result<(), $crate::Rule> {
-                use $crate::ops::{Operator as _, Registered as _};
-                match check.code() {
-                    $($crate::ops::$op::CODE => {
-                        $crate::ops::$op::check(check, &check.parameters()?)
-                    })*
-                    code => Err($crate::Rule::UnknownOperator(code)),
-                }
-            }
-            fn run(memory: &mut $crate::ops::Memory<'_, '_>) -> Result<(), $crate::Fault> {
-                use $crate::ops::{Registered as _};
-                match memory.code() {
-                    $($crate::ops::$op::CODE => {
-                        $crate::ops::run_operator::<$crate::ops::$op>(memory)
-                    })*
-                    _ => Err($crate::Fault),
-                }
-            }
-            fn steps(check: &$crate::ops::Check<'_>) -> Option<$crate::ops::Steps> {
-                use $crate::ops::{Operator as _, Registered as _};
-                match check.code() {
-                    $($crate::ops::$op::CODE => {
-                        $crate::ops::$op::steps(check, &check.parameters().ok()?)
-                    })*
-                    _ => None,
-                }
-            }
-            fn overlap(
-                check: &$crate::ops::Check<'_>,
-                i: usize,
-            ) -> Option<$crate::ops::Overlap> {
-                use $crate::ops::{Operator as _, Registered as _};
-                match check.code() {
-                    $($crate::ops::$op::CODE => {
-                        $crate::ops::$op::overlap(check, &check.parameters().ok()?, i)
-                    })*
-                    _ => None,
-                }
-            }
-            fn macs(check: &$crate::ops::Check<'_>) -> u64 {
-                use $crate::ops::{Operator as _, Registered as _};
-                match check.code() {
-                    $($crate::ops::$op::CODE => check
-                        .parameters()
-                        .map_or(0, |params| $crate::ops::$op::macs(check, &params)),)*
-                    _ => 0,
-                }
-            }
-            fn weight_bytes(check: &$crate::ops::Check<'_>) -> u64 {
-                use $crate::ops::{Operator as _, Registered as _};
-                match check.code() {
-                    $($crate::ops::$op::CODE => check
-                        .parameters()
-                        .map_or(0, |params| $crate::ops::$op::weight_bytes(&params)),)*
-                    _ => 0,
-                }
-            }
-            fn name(code: u16) -> Option<&'static str> {
-                use $crate::ops::Registered as _;
-                match code {
-                    $($crate::ops::$op::CODE => Some($crate::ops::$op::NAME),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
 macro_rules! operators {
-    ($($(#[$doc:meta])* $code:literal => $module:ident::$op:ident,)*) => {
+    (($D:tt) $($(#[$doc:meta])* $code:literal => $module:ident::$op:ident,)*) => {
         $(
             pub use $module::$op;
             impl Registered for $op {
@@ -335,9 +165,12 @@ macro_rules! operators {
             }
         )*
 
-        operator_set! {
-            /// Every operator that this crate has.
-            pub struct All: $($op),*
+        /// Every operator that this crate has.
+        #[derive(Debug)]
+        pub struct All;
+
+        impl OperatorSet for All {
+            const CODES: Codes = Codes::ALL;
         }
 
         /// Code and name of every operator, in the order of the table.
@@ -345,11 +178,25 @@ macro_rules! operators {
 
         /// Every operator with its functions, in the order of the table.
         pub const ENTRIES: [Entry; TABLE.len()] = [$(Entry::of::<$op>()),*];
+
+        /// What `$body` makes of the operator with that code, as type `$o`, when it is one of the set.
+        macro_rules! dispatch {
+            ($D set:ty, $D which:expr, $D o:ident => $D body:expr, $D other:expr) => {
+                match $D which {
+                    $($code if const { <$D set as OperatorSet>::CODES.has($code) } => {
+                        type $D o = $op;
+                        $D body
+                    })*
+                    _ => $D other,
+                }
+            };
+        }
     };
 }
 
 // The one operator table. Codes are for ever: a released one is never given to another operator.
-operators! {
+operators! { ($)
+
     1 => conv::ConvI8,
     2 => conv::ConvF32,
     3 => depthwise::DepthwiseConvI8,
@@ -476,3 +323,172 @@ operators! {
     135 => reduce::CumSumF32,
     136 => reduce::CumSumInt,
 }
+
+/// The operators that a program links, as a type: see [`crate::operator_set!`] and
+/// [`crate::include_model!`].
+///
+/// What is provided goes by [`OperatorSet::CODES`], which is known when a program is compiled: operators
+/// that are not among them leave no code in it.
+pub trait OperatorSet {
+    /// The codes of the operators.
+    const CODES: Codes;
+
+    /// Checks one operator record.
+    ///
+    /// # Errors
+    ///
+    /// The rule that is broken; [`Rule::UnknownOperator`] for an operator outside the set.
+    fn check(check: &Check<'_>) -> Result<(), Rule> {
+        dispatch!(Self, check.code(), O => O::check(check, &check.parameters()?),
+            Err(Rule::UnknownOperator(check.code())))
+    }
+
+    /// Runs one operator.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`], never for a record that has passed [`OperatorSet::check`].
+    fn run(memory: &mut Memory<'_, '_>) -> Result<(), Fault> {
+        dispatch!(Self, memory.code(), O => run_operator::<O>(memory), Err(Fault))
+    }
+
+    /// The rows that one operator can compute one after the other, for a record that has passed
+    /// [`OperatorSet::check`]; `None` when it computes its output only as a whole.
+    fn steps(check: &Check<'_>) -> Option<Steps> {
+        dispatch!(Self, check.code(), O => O::steps(check, &check.parameters().ok()?), None)
+    }
+
+    /// Where the output of one operator may share bytes with input `i`, for a record that has
+    /// passed [`OperatorSet::check`]; `None` when it may not.
+    fn overlap(check: &Check<'_>, i: usize) -> Option<Overlap> {
+        dispatch!(Self, check.code(), O => O::overlap(check, &check.parameters().ok()?, i), None)
+    }
+
+    /// Multiply-accumulates of one operator.
+    fn macs(check: &Check<'_>) -> u64 {
+        dispatch!(Self, check.code(),
+            O => check.parameters().map_or(0, |params| O::macs(check, &params)), 0)
+    }
+
+    /// Bytes of one operator's weights, see [`Operator::weight_bytes`].
+    fn weight_bytes(check: &Check<'_>) -> u64 {
+        dispatch!(Self, check.code(),
+            O => check.parameters().map_or(0, |params| O::weight_bytes(&params)), 0)
+    }
+
+    /// The name of the operator with that code.
+    fn name(code: u16) -> Option<&'static str> {
+        dispatch!(Self, code, O => Some(O::NAME), None)
+    }
+}
+
+/// Reads the parameters of an operator and runs it.
+///
+/// A function of its own for each operator, and so a stack frame: inlined into one dispatch, all
+/// operators would share a frame as large as their sum. `cargo xtask stack` measures it.
+///
+/// # Errors
+///
+/// A [`Fault`], never for a record that has passed [`Operator::check`].
+#[doc(hidden)]
+#[inline(never)]
+pub fn run_operator<O: Operator>(memory: &mut Memory<'_, '_>) -> Result<(), Fault> {
+    // Looked at where it was read: a copy would be as large again.
+    let params = memory.read_parameters::<O::Params>();
+    O::run(memory, params.as_ref().ok_or(Fault)?)
+}
+
+/// A row of the table together with the operator's functions, for a program that looks them up in
+/// memory. Such a table can be cut down after the program has been linked, as the web packages for
+/// one model are.
+///
+/// The layout is C's: tools read it in a linked module.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Entry {
+    /// See [`Registered::CODE`].
+    pub code: u32,
+    /// See [`Registered::NAME`].
+    pub name: &'static str,
+    /// Reads the parameters and does [`Operator::check`].
+    pub check: fn(&Check<'_>) -> Result<(), Rule>,
+    /// Reads the parameters and does [`Operator::run`].
+    pub run: fn(&mut Memory<'_, '_>) -> Result<(), Fault>,
+    /// Reads the parameters and does [`Operator::steps`].
+    pub steps: fn(&Check<'_>) -> Option<Steps>,
+    /// Reads the parameters and does [`Operator::overlap`].
+    pub overlap: fn(&Check<'_>, usize) -> Option<Overlap>,
+}
+
+impl Entry {
+    /// The functions of operator `O`.
+    pub const fn of<O: Operator>() -> Self {
+        Self {
+            code: O::CODE as u32,
+            name: O::NAME,
+            check: |check| O::check(check, &check.parameters()?),
+            run: run_operator::<O>,
+            steps: |check| O::steps(check, &check.parameters().ok()?),
+            overlap: |check, i| O::overlap(check, &check.parameters().ok()?, i),
+        }
+    }
+}
+
+/// Some operators of the table, by their codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Codes([u64; Codes::WORDS]);
+
+impl Codes {
+    const WORDS: usize = 4;
+
+    /// None.
+    pub const NONE: Self = Self([0; Self::WORDS]);
+
+    /// All that there are.
+    pub const ALL: Self = Self([u64::MAX; Self::WORDS]);
+
+    /// These and one more. A code beyond the table is none, and changes nothing.
+    #[must_use]
+    pub const fn with(mut self, code: u16) -> Self {
+        let word = code as usize / 64;
+        if word < Self::WORDS {
+            #[allow(clippy::indexing_slicing, reason = "the line above has looked")]
+            {
+                self.0[word] |= 1 << (code % 64);
+            }
+        }
+        self
+    }
+
+    /// Whether that one is among them.
+    pub const fn has(self, code: u16) -> bool {
+        let word = code as usize / 64;
+        #[allow(clippy::indexing_slicing, reason = "the first operand has looked")]
+        {
+            word < Self::WORDS && self.0[word] >> (code % 64) & 1 == 1
+        }
+    }
+}
+
+/// Defines an operator set: a type that links just the operators that it names.
+///
+/// ```
+/// niwaki::operator_set!(pub struct Mine: FullyConnectedI8, LookupI8);
+/// # fn demo(bytes: &[u8]) -> Result<(), niwaki::LoadError> {
+/// let model = niwaki::Model::<Mine>::new(bytes)?;
+/// # Ok(()) }
+/// ```
+#[macro_export]
+macro_rules! operator_set {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident: $($op:ident),* $(,)?) => {
+        $(#[$meta])*
+        #[derive(Debug)]
+        $vis struct $name;
+
+        impl $crate::OperatorSet for $name {
+            const CODES: $crate::ops::Codes = $crate::ops::Codes::NONE
+                $(.with(<$crate::ops::$op as $crate::ops::Registered>::CODE))*;
+        }
+    };
+}
+

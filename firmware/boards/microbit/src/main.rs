@@ -20,13 +20,8 @@ use panic_halt as _;
 use static_cell::ConstStaticCell;
 
 /// The model that runs until another one is uploaded.
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "written for every kind of program"
-)]
 mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
 }
 
 niwaki::operator_set! {

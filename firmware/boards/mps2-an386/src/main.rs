@@ -11,13 +11,8 @@ use niwaki_firmware::Memory;
 use static_cell::ConstStaticCell;
 
 /// The model that runs until another one is uploaded.
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "written for every kind of program"
-)]
 mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
 }
 
 /// An arena of 2 MiB, and room for digests or costs of 512 operators.

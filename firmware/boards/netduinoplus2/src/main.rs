@@ -19,13 +19,8 @@ use stm32f4xx_hal::serial::{Serial, config::Config};
 use stm32f4xx_hal::watchdog::IndependentWatchdog;
 
 /// The model that runs until another one is uploaded.
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "written for every kind of program"
-)]
 mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
 }
 
 /// An arena of 24 KiB, and room for digests or costs of 128 operators.

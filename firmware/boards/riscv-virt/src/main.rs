@@ -15,13 +15,8 @@ use static_cell::ConstStaticCell;
 use uart_16550::{Config, Uart16550};
 
 /// The model that runs until another one is uploaded.
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "written for every kind of program"
-)]
 mod model {
-    include!(concat!(env!("OUT_DIR"), "/model.rs"));
+    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
 }
 
 /// An arena of 2 MiB, and room for digests or costs of 512 operators.
