@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use niwaki_tests::{in_ci, models, niwaki, root, shared, stderr};
 use niwaki_tools::artifact::{Artifact, SampleResult};
 use niwaki_tools::data::{Elements, Samples, Side as DataSide, read_samples};
-use niwaki_tools::device::{Client, Emulator, Options, Refusal, update_of};
+use niwaki_tools::device::{BOARDS, Client, Emulator, Options, Refusal, update_of};
 use niwaki_wire::{Error, Record, Side};
 
 const BOARD: &str = "mps2-an386";
@@ -27,7 +27,11 @@ fn image() -> Option<PathBuf> {
 
 /// An emulated board and a session with it.
 fn board(image: &Path) -> (Emulator, Client) {
-    let (emulator, line) = Emulator::start(BOARD, image).unwrap();
+    start(BOARD, image)
+}
+
+fn start(board: &str, image: &Path) -> (Emulator, Client) {
+    let (emulator, line) = Emulator::start(board, image).unwrap();
     let options = Options {
         // Other tests want the cores too.
         patience: Duration::from_secs(30),
@@ -99,6 +103,48 @@ fn models_that_come_over_the_uart_give_the_bits_of_the_host() {
         assert_eq!(client.roll_back().unwrap().source, "slot 0");
     }
     assert_eq!(client.retries(), 0);
+}
+
+/// Each board boots, passes its self-test, takes a model over its UART, and gives the host's bits: kws01
+/// where there is room and where there are models, else the digits example.
+#[test]
+fn every_emulated_board_gives_the_bits_of_the_host() {
+    for name in BOARDS.into_iter().filter(|name| *name != BOARD) {
+        let qemu = match name {
+            "riscv-virt" => "qemu-system-riscv32",
+            _ => "qemu-system-arm",
+        };
+        if Command::new(qemu).arg("--version").output().is_err() {
+            assert!(!in_ci(), "{qemu} is not installed");
+            eprintln!("SKIPPED {name}: {qemu} is not installed");
+            continue;
+        }
+        let image = Emulator::build(name).expect("the image builds");
+        let (_emulator, mut client) = start(name, &image);
+        assert_eq!(client.self_test().unwrap(), (true, None), "{name}");
+        let (artifact, samples) = match shared() {
+            Some(shared) if name != "microbit" => (
+                models::build(&shared, "kws01", models::Variant::Qdq).unwrap(),
+                models::inputs(&shared, "kws01", models::Variant::Qdq, INPUTS).unwrap(),
+            ),
+            _ => {
+                let artifact = digits("format-3/digits-strips.niwaki");
+                let samples = images(&artifact);
+                (artifact, samples)
+            }
+        };
+        let update = update_of(artifact.bytes(), 1).unwrap();
+        client.upload(&update, &mut |_| ()).unwrap();
+        assert_eq!(client.activate().unwrap().source, "slot 0", "{name}");
+        assert_eq!(client.self_test().unwrap(), (true, None), "{name}");
+        assert_eq!(samples.samples.len(), INPUTS);
+        let expected = artifact.run(&samples).unwrap();
+        assert_eq!(run(&mut client, &samples), expected, "{name}");
+        println!(
+            "{name}: {} bytes uploaded, {INPUTS} inputs, all digests equal",
+            update.len()
+        );
+    }
 }
 
 #[test]

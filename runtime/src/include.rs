@@ -74,12 +74,7 @@ impl<'m> Included<'m> {
     const fn word(self, at: usize, index: usize) -> u32 {
         let at = at + index * 4;
         assert!(at + 4 <= self.0.len(), "this .niwaki file is damaged");
-        u32::from_le_bytes([
-            self.0[at],
-            self.0[at + 1],
-            self.0[at + 2],
-            self.0[at + 3],
-        ])
+        u32::from_le_bytes([self.0[at], self.0[at + 1], self.0[at + 2], self.0[at + 3]])
     }
 
     /// Start and end of a section.
@@ -304,44 +299,80 @@ macro_rules! include_model {
         const INCLUDED: $crate::include::Included<'static> = $crate::include::Included::open(BYTES);
 
         /// The artifact, read in place.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub static MODEL: &[u8] = BYTES;
 
         /// Bytes of activation memory that a session needs.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub const ARENA_BYTES: usize = INCLUDED.arena_bytes();
 
         /// Number of operators.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub const OPERATOR_COUNT: usize = INCLUDED.operator_count();
 
         /// Bytes of all inputs together.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub const INPUT_BYTES: usize = INCLUDED.bytes($crate::include::Side::Input);
 
         /// Bytes of all outputs together.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub const OUTPUT_BYTES: usize = INCLUDED.bytes($crate::include::Side::Output);
 
         /// The shape of the first input, in memory order.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub const INPUT_SHAPE: [usize; INCLUDED.rank($crate::include::Side::Input, 0)] =
             INCLUDED.shape($crate::include::Side::Input, 0);
 
         /// The shape of the first output, in memory order.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub const OUTPUT_SHAPE: [usize; INCLUDED.rank($crate::include::Side::Output, 0)] =
             INCLUDED.shape($crate::include::Side::Output, 0);
 
         /// The elements of the first input.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub type Input = [<$crate::include::Code<
             { INCLUDED.dtype($crate::include::Side::Input, 0) },
         > as $crate::include::ElementOf>::Element;
             INCLUDED.elements($crate::include::Side::Input, 0)];
 
         /// The elements of the first output.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub type Output = [<$crate::include::Code<
             { INCLUDED.dtype($crate::include::Side::Output, 0) },
         > as $crate::include::ElementOf>::Element;
@@ -349,7 +380,11 @@ macro_rules! include_model {
 
         /// The operators that this model uses, and no other.
         #[derive(Debug)]
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub struct ModelOperators;
 
         impl $crate::OperatorSet for ModelOperators {
@@ -357,11 +392,19 @@ macro_rules! include_model {
         }
 
         /// Activation memory of just the size that this model needs.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub type Arena = $crate::Arena<ARENA_BYTES>;
 
         /// A session of this model.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub type Session<'a> = $crate::Session<'static, 'a, ModelOperators>;
 
         /// Checks the model, once, and begins to work with it.
@@ -369,8 +412,14 @@ macro_rules! include_model {
         /// # Errors
         ///
         /// When the file is damaged.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
-        pub fn session(arena: &mut Arena) -> ::core::result::Result<Session<'_>, $crate::LoadError> {
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
+        pub fn session(
+            arena: &mut Arena,
+        ) -> ::core::result::Result<Session<'_>, $crate::LoadError> {
             let model = $crate::Model::new(MODEL)?;
             // The arena has the size that the model names, and so this does not fail.
             $crate::Session::new(&model, arena.bytes()).map_err(|_| $crate::LoadError::Damaged)
@@ -381,7 +430,11 @@ macro_rules! include_model {
         /// # Errors
         ///
         /// None for a file that `include_model!` has accepted.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub fn trusted_session(
             arena: &mut Arena,
         ) -> ::core::result::Result<Session<'_>, $crate::LoadError> {
@@ -394,7 +447,11 @@ macro_rules! include_model {
         /// # Errors
         ///
         /// None for a session of this model.
-        #[allow(dead_code, unreachable_pub, reason = "written for every kind of program")]
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
         pub fn run<'s>(
             session: &'s mut Session<'_>,
             input: &Input,

@@ -7,6 +7,7 @@ mod conformance;
 mod demo;
 mod examples;
 mod firmware;
+mod footprint;
 mod fuzz;
 mod image;
 mod models;
@@ -22,7 +23,6 @@ mod stack;
 mod steps;
 mod test;
 mod tool;
-mod uf2;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -82,6 +82,16 @@ enum Chore {
         /// The model, a .niwaki file.
         model: PathBuf,
     },
+    /// Measure flash and RAM of every image; fail when one has grown by more than 2 %.
+    Footprint {
+        /// Take the figures as those of the repository: docs/footprint.*, and the README's table.
+        #[arg(long)]
+        bless: bool,
+        /// Instead, what the smallest program with this model takes on a Cortex-M4: flash, arena, stack; by
+        /// default kws01.
+        #[arg(long, value_name = "MODEL.niwaki", num_args = 0..=1, conflicts_with = "bless")]
+        minimal: Option<Option<PathBuf>>,
+    },
     /// Run ONNX's backend tests and write docs/operators.md.
     Conformance {
         /// Where a list of all cases with their results goes.
@@ -135,7 +145,7 @@ fn run(chore: &Chore) -> Result<bool> {
         Chore::Firmware { board, model } => {
             let board = boards::find(board)?;
             let image = board.image(model.as_deref())?;
-            println!("{}", board.flashed(&image).display());
+            println!("{}", image.display());
             Ok(true)
         }
         Chore::BenchImage { machine, model } => {
@@ -143,6 +153,14 @@ fn run(chore: &Chore) -> Result<bool> {
             println!("{}", image.display());
             Ok(true)
         }
+        Chore::Footprint {
+            minimal: Some(model),
+            ..
+        } => footprint::minimal(model.as_deref()).map(|()| true),
+        Chore::Footprint {
+            bless,
+            minimal: None,
+        } => footprint::run(*bless),
         Chore::Conformance { json } => conformance::run(json.as_deref()).map(|()| true),
         Chore::Panics => panics::check(paths::root()).map(|()| true),
         Chore::Sizes => sizes::measure(paths::root()).map(|()| true),

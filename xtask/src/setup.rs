@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::shell;
-use crate::tool::{CHROMIUM, NODE, NPM, PYTHON, QEMU, QEMU_USER, Tool, apt_get_install};
+use crate::tool::{
+    CHROMIUM, NODE, NPM, PYTHON, QEMU, QEMU_RISCV, QEMU_USER, Tool, apt_get_install,
+};
 
 /// The machines that the runtime is compiled for.
 pub(crate) const TARGETS: [&str; 7] = [
@@ -68,7 +70,16 @@ fn rustup(kind: &str, wanted: &[&str]) -> Result<()> {
 }
 
 fn lacking() -> Vec<&'static Tool> {
-    let tools = [&QEMU, &QEMU_USER, &NODE, &NPM, &PYTHON, &CHROMIUM].into_iter();
+    let tools = [
+        &QEMU,
+        &QEMU_RISCV,
+        &QEMU_USER,
+        &NODE,
+        &NPM,
+        &PYTHON,
+        &CHROMIUM,
+    ]
+    .into_iter();
     tools.filter(|tool| tool.lack().is_some()).collect()
 }
 

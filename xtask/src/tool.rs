@@ -27,6 +27,15 @@ pub(crate) const QEMU: Tool = Tool {
     homebrew: "qemu",
 };
 
+/// Emulator of the RISC-V machine.
+pub(crate) const QEMU_RISCV: Tool = Tool {
+    program: "qemu-system-riscv32",
+    home: "the emulated RISC-V machine",
+    oldest: 6,
+    debian: "qemu-system-misc",
+    homebrew: "qemu",
+};
+
 /// Emulator of AArch64 for programs of Linux. Homebrew's package has none: there the machine is one,
 /// and its own tests are those.
 pub(crate) const QEMU_USER: Tool = Tool {

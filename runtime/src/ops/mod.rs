@@ -491,4 +491,3 @@ macro_rules! operator_set {
         }
     };
 }
-

@@ -10,7 +10,7 @@ mod refusal;
 mod update;
 
 pub use client::{BoardInfo, BoardModel, BoardPort, Client, Options};
-pub use emulator::Emulator;
+pub use emulator::{BOARDS, Emulator};
 pub use line::{Line, open_serial, open_tcp};
 pub use refusal::Refusal;
 pub use update::update_of;

@@ -8,8 +8,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::{Report, Row};
-use crate::paths::write_beside;
 use crate::paths;
+use crate::paths::write_beside;
 
 const FILE: &str = "docs/bench.svg";
 

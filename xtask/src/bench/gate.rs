@@ -6,8 +6,8 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::paths::write_beside;
 use crate::paths;
+use crate::paths::write_beside;
 use crate::report::thousands;
 
 /// The figures that a commit is held against.

@@ -1,6 +1,7 @@
 //! Reads the call graph of an ELF file from the relocations that `--emit-relocs` has kept.
 
 mod graph;
+pub(crate) mod memory;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -78,8 +78,12 @@ pub(crate) fn check(images: &[models::Image]) -> Result<bool> {
     Ok(good)
 }
 
-/// Bytes of stack of the run of an image.
-fn measure(image: &Path) -> Result<u32> {
+/// Bytes of stack of the run of an image for [`BOARD`].
+///
+/// # Errors
+///
+/// When it does not run, or has no marks around the run.
+pub(crate) fn measure(image: &Path) -> Result<u32> {
     let [begin, end] = [BEGIN, END].map(|name| address(image, name));
     let (mut emulator, port) = start(image)?;
     let measured = Debugger::connect(port).and_then(|debugger| watch(debugger, begin?, end?));

@@ -47,8 +47,7 @@ impl<const PAGE: usize> NvmcFlash<PAGE> {
     /// which is not interrupted by code that uses flash.
     #[allow(unsafe_code, reason = "addresses become flash here")]
     pub unsafe fn new(start: usize, bytes: usize) -> Self {
-        let registers =
-            core::ptr::with_exposed_provenance::<Registers>(CONTROLLER + READY_AT);
+        let registers = core::ptr::with_exposed_provenance::<Registers>(CONTROLLER + READY_AT);
         Self {
             // SAFETY: the caller answers for the chip; all accesses are volatile and through cells.
             registers: unsafe { &*registers },
