@@ -22,7 +22,7 @@ fn sizes_and_types_are_those_of_the_model() {
     assert_eq!(digits::OUTPUT_SHAPE, [1, 10]);
     let _: digits::Input = [0f32; 28 * 28];
     let _: digits::Output = [0f32; 10];
-    assert!(strips::ARENA_BYTES < digits::ARENA_BYTES);
+    const { assert!(strips::ARENA_BYTES < digits::ARENA_BYTES) };
 }
 
 #[test]
