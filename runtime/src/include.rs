@@ -197,6 +197,8 @@ const fn element_bytes(dtype: u8) -> usize {
 pub trait ElementOf {
     /// The type.
     type Element;
+    /// Its zero.
+    const ZERO: Self::Element;
 }
 
 /// An element type's code as a type.
@@ -205,23 +207,24 @@ pub trait ElementOf {
 pub struct Code<const DTYPE: u8>;
 
 macro_rules! elements {
-    ($($dtype:ident => $element:ty,)*) => {
+    ($($dtype:ident => $element:ty, $zero:expr;)*) => {
         $(impl ElementOf for Code<{ DataType::$dtype as u8 }> {
             type Element = $element;
+            const ZERO: $element = $zero;
         })*
     };
 }
 
 elements! {
-    I8 => i8,
-    U8 => u8,
-    I16 => i16,
-    U16 => u16,
-    I32 => i32,
-    F32 => f32,
+    I8 => i8, 0;
+    U8 => u8, 0;
+    I16 => i16, 0;
+    U16 => u16, 0;
+    I32 => i32, 0;
+    F32 => f32, 0.0;
     // An arena is aligned to words: these are two of them, the low one first.
-    I64 => [u32; 2],
-    Bool => u8,
+    I64 => [u32; 2], [0; 2];
+    Bool => u8, 0;
 }
 
 /// Activation memory of `BYTES` bytes, aligned, to be put into a `static`. It is all zeros there, and so
@@ -275,6 +278,7 @@ impl<const BYTES: usize> Default for Arena<BYTES> {
 /// | `OPERATOR_COUNT` | the number of operators |
 /// | `INPUT_BYTES`, `OUTPUT_BYTES` | bytes of all inputs, of all outputs |
 /// | `Input`, `INPUT_SHAPE` | the first input's type, an array of its elements, and shape, in memory order |
+/// | `ZEROS` | an input of zeros, to begin with |
 /// | `Output`, `OUTPUT_SHAPE` | the same of the first output |
 /// | `session` | checks the model and begins to work with it |
 /// | `trusted_session` | the same without a check, for a file that `niwaki-build` has checked |
@@ -365,6 +369,17 @@ macro_rules! include_model {
         pub type Input = [<$crate::include::Code<
             { INCLUDED.dtype($crate::include::Side::Input, 0) },
         > as $crate::include::ElementOf>::Element;
+            INCLUDED.elements($crate::include::Side::Input, 0)];
+
+        /// A first input of zeros.
+        #[allow(
+            dead_code,
+            unreachable_pub,
+            reason = "written for every kind of program"
+        )]
+        pub const ZEROS: Input = [<$crate::include::Code<
+            { INCLUDED.dtype($crate::include::Side::Input, 0) },
+        > as $crate::include::ElementOf>::ZERO;
             INCLUDED.elements($crate::include::Side::Input, 0)];
 
         /// The elements of the first output.

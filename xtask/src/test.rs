@@ -9,7 +9,8 @@ use crate::setup;
 use crate::steps::{self, Outcome, Step};
 use crate::tool::{CHROMIUM, NODE, NPM, PYTHON, QEMU, QEMU_USER, Tool};
 use crate::{
-    bench, checks, conformance, demo, examples, firmware, npm, panics, paths, shell, site, stack,
+    bench, checks, conformance, demo, examples, firmware, footprint, npm, panics, paths, shell,
+    site, stack,
 };
 
 /// Checks everything; false when something does not hold.
@@ -26,6 +27,7 @@ pub(crate) fn run() -> Result<bool> {
         Step::optional("the runtime on an emulated AArch64", || aarch64(&missing)),
         Step::new("acceptance tests", checks::acceptance_tests),
         Step::new("firmware: lints, tests, no panics", firmware),
+        Step::new("images of every board, and what they take", footprint),
         Step::optional("kernels on the emulated Cortex-M4", || kernels(&missing)),
         Step::optional("images of the reference models", || {
             let built = reference_images(&missing)?;
@@ -58,6 +60,14 @@ fn firmware() -> Result<()> {
     firmware::lint(paths::root())?;
     firmware::test(paths::root())?;
     panics::check(paths::root())
+}
+
+fn footprint() -> Result<()> {
+    ensure!(
+        footprint::run(false)?,
+        "an image takes more flash or RAM than docs/footprint.json says"
+    );
+    Ok(())
 }
 
 /// Why a step that needs a tool cannot be taken.

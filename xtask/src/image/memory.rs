@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use object::read::elf::{ElfFile32, FileHeader as _, ProgramHeader as _};
-use object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, elf};
+use object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol, SectionFlags, elf};
 
 use crate::footprint::Footprint;
 
@@ -37,7 +37,7 @@ pub(crate) fn footprint(path: &Path) -> Result<Footprint> {
             footprint.ram += section.size();
         }
     }
-    for symbol in file.symbols().filter(|symbol| symbol.is_definition()) {
+    for symbol in file.symbols().filter(ObjectSymbol::is_definition) {
         let stored = symbol.section_index().is_some_and(|index| {
             let section = file.section_by_index(index);
             section.is_ok_and(|section| section.kind() != object::SectionKind::UninitializedData)

@@ -24,7 +24,7 @@ pub use fault::stop;
 pub use mps::Mps;
 pub use nb_line::NbLine;
 pub use nvmc::NvmcFlash;
-pub use plain::PlainBoard;
+pub use plain::{PlainBoard, halt};
 pub use ram_flash::{RamFlash, SECTOR, Sectors};
 pub use ram_store::RamStore;
 pub use serve::serve;

@@ -53,3 +53,10 @@ impl<C: Meter, W: FnMut()> Board for PlainBoard<C, W> {
         }
     }
 }
+
+/// Waits for the watchdog to reset the board: there is nothing else left to do.
+pub fn halt() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}

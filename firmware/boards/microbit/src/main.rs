@@ -7,7 +7,7 @@
 use core::cell::{Cell, RefCell};
 
 use cortex_m_rt::entry;
-use niwaki_board::{NvmcFlash, PlainBoard, serve};
+use niwaki_board::{NvmcFlash, PlainBoard, halt, serve};
 use niwaki_firmware::{Memory, Meter};
 use niwaki_store::{Store, Trust};
 use niwaki_wire::Unit;
@@ -65,7 +65,7 @@ impl Meter for Clock {
 fn main() -> ! {
     let (Some(chip), Some(memory)) = (Peripherals::take(), MEMORY.try_take()) else {
         // Only a second call of `main` gets here; the watchdog ends it.
-        loop {}
+        halt()
     };
     let port = p0::Parts::new(chip.GPIO);
     let pins = Pins {

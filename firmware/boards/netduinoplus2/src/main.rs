@@ -7,7 +7,7 @@ use core::cell::RefCell;
 
 use cortex_m_rt::entry;
 use niwaki::All;
-use niwaki_board::{NbLine, PlainBoard, RamStore, Rate, SysTickClock, serve};
+use niwaki_board::{NbLine, PlainBoard, RamStore, Rate, SysTickClock, halt, serve};
 use niwaki_firmware::Memory;
 use niwaki_wire::Unit;
 use panic_halt as _;
@@ -42,7 +42,7 @@ fn main() -> ! {
     );
     let (Some(core), Some(chip), Some(memory), Some(store)) = taken else {
         // Only a second call of `main` gets here; the watchdog ends it.
-        loop {}
+        halt()
     };
     // The oscillator that the chip starts with: QEMU emulates no other, and no PLL.
     let mut rcc = chip.RCC.freeze(Clocks::hsi());
@@ -50,7 +50,7 @@ fn main() -> ! {
     let config = Config::default().baudrate(115_200.bps());
     let Ok(uart) = Serial::new(chip.USART1, (port.pb6, port.pb7), config, &mut rcc) else {
         // There is a divisor for this rate.
-        loop {}
+        halt()
     };
 
     let mut watchdog = IndependentWatchdog::new(chip.IWDG);

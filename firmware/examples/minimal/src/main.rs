@@ -19,7 +19,7 @@ mod model {
 static ARENA: ConstStaticCell<model::Arena> = ConstStaticCell::new(model::Arena::new());
 
 /// Where samples come from: here from nowhere.
-static SAMPLE: model::Input = [0; model::INPUT_BYTES];
+static SAMPLE: model::Input = model::ZEROS;
 
 #[entry]
 fn main() -> ! {
@@ -29,7 +29,9 @@ fn main() -> ! {
     {
         classify(&mut session);
     }
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 /// Runs the model again and again.
