@@ -440,7 +440,7 @@ macro_rules! include_model {
             $crate::Session::new(&model, arena.bytes()).map_err(|_| $crate::LoadError::Damaged)
         }
 
-        /// Begins to work with the model without a check: see [`$crate::Model::trusted`].
+        /// Begins to work with the model without a check: see `niwaki::Model::trusted`.
         ///
         /// # Errors
         ///
