@@ -8,8 +8,8 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(niwaki_an547)");
     if target.starts_with("thumbv8m") {
         println!("cargo::rustc-cfg=niwaki_an547");
-        niwaki_build::link_with("mps3-an547.x");
+        niwaki_build::link_with("../boards/mps3-an547/memory.x");
     } else {
-        niwaki_build::link_with("memory.x");
+        niwaki_build::link_with("../boards/mps2-an386/memory.x");
     }
 }

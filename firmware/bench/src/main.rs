@@ -26,7 +26,7 @@ use static_cell::ConstStaticCell;
 use host::HostFile;
 use model::{ARENA_BYTES, INPUT_BYTES, MODEL, ModelOperators, OPERATOR_COUNT};
 
-/// The model and its sizes, written by the build script.
+/// The model, its sizes and its operators.
 mod model {
     niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
 }

@@ -42,7 +42,7 @@ pub fn embed_model(variable: &str) {
     }
 }
 
-/// Gives the linker a board's memory map, `memory` in the crate's folder, as the `memory.x` that the
+/// Gives the linker a board's memory map, the file `memory` beside or above the crate's `Cargo.toml`, as the `memory.x` that the
 /// script `link.x` of cortex-m-rt includes, and has each binary linked by that script.
 ///
 /// To be called from a build script. On failure the build stops.
