@@ -39,6 +39,7 @@ impl Meter for Clock {
 
 stop_at_faults!();
 
+/// Serves for ever.
 #[entry]
 fn main() -> ! {
     stack::paint();
