@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::firmware::{self, CORTEX_M4F};
-use crate::paths;
+use crate::{paths, uf2};
 
 /// A board: a folder in `firmware/boards`, and a crate of that name.
 pub(crate) struct Board {
@@ -19,6 +19,8 @@ pub(crate) struct Board {
     profile: &'static str,
     /// The model that the image carries when none is named.
     model: &'static str,
+    /// The family of a chip whose boot loader takes files in UF2.
+    uf2: Option<u32>,
 }
 
 /// The digits example, which every board can hold, and the same in strips, for boards with little RAM.
@@ -32,6 +34,7 @@ const fn board(name: &'static str, target: &'static str) -> Board {
         cpu: None,
         profile: "release",
         model: DIGITS,
+        uf2: None,
     }
 }
 
@@ -39,7 +42,8 @@ const CORTEX_M0: &str = "thumbv6m-none-eabi";
 const CORTEX_M33: &str = "thumbv8m.main-none-eabihf";
 
 /// Every board there is.
-pub(crate) const BOARDS: [Board; 8] = [
+pub(crate) const BOARDS: [Board; 13] = [
+    board("esp32c3", "riscv32imc-unknown-none-elf"),
     Board {
         profile: "small",
         model: DIGITS_STRIPS,
@@ -60,6 +64,20 @@ pub(crate) const BOARDS: [Board; 8] = [
         ..board("mps3-an547", CORTEX_M33)
     },
     board("netduinoplus2", CORTEX_M4F),
+    board("nrf52840-dk", CORTEX_M4F),
+    Board {
+        cpu: Some("cortex-m7"),
+        ..board("nucleo-h743", CORTEX_M4F)
+    },
+    Board {
+        uf2: Some(uf2::RP2040),
+        ..board("pico", CORTEX_M0)
+    },
+    Board {
+        cpu: Some("cortex-m33"),
+        uf2: Some(uf2::RP2350_ARM_S),
+        ..board("pico2", CORTEX_M33)
+    },
     board("riscv-virt", "riscv32imac-unknown-none-elf"),
 ];
 
@@ -90,6 +108,23 @@ impl Board {
         let manifest = format!("boards/{}/Cargo.toml", self.name);
         command.args(["--manifest-path", &manifest]);
         command
+    }
+
+    /// The image at `elf` in the form that the board's boot loader takes, beside it; `None` for a board
+    /// that is flashed with the ELF itself.
+    ///
+    /// # Errors
+    ///
+    /// When the image cannot be read, or the file not be written.
+    pub(crate) fn uf2(&self, elf: &Path) -> Result<Option<PathBuf>> {
+        let Some(family) = self.uf2 else {
+            return Ok(None);
+        };
+        let file = elf.with_extension("uf2");
+        let bytes = uf2::from_elf(&std::fs::read(elf)?, family);
+        let bytes = bytes.with_context(|| format!("{} has no image", elf.display()))?;
+        paths::write_beside(&file, &bytes)?;
+        Ok(Some(file))
     }
 
     /// Builds the image of the application with `model`, or the board's own, in it, and gives the path of

@@ -6,17 +6,21 @@ use crate::setup::{AARCH64, TARGETS};
 use crate::tool::QEMU_USER;
 use crate::{firmware, paths, shell};
 
-/// Format and lints of both workspaces.
+/// Format and lints of all workspaces.
 pub(crate) fn lint() -> Result<()> {
     format()?;
     clippy()?;
     firmware::lint(paths::root())
 }
 
-/// The format of both workspaces.
+/// The format of all workspaces.
 pub(crate) fn format() -> Result<()> {
     shell::run(shell::cargo(&["fmt", "--all", "--check"]))?;
-    shell::run(firmware::cargo(paths::root(), &["fmt", "--all", "--check"]))
+    for manifest in ["Cargo.toml", "boards/esp32c3/Cargo.toml"] {
+        let check = ["fmt", "--all", "--check", "--manifest-path", manifest];
+        shell::run(firmware::cargo(paths::root(), &check))?;
+    }
+    Ok(())
 }
 
 /// What is compiled in the release profile: all that depends on tract-onnx, and what shares its

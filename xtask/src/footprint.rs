@@ -95,9 +95,11 @@ fn images() -> Result<Vec<Built>> {
     let mut images = Vec::new();
     for board in &boards::BOARDS {
         println!("building {}", board.name);
+        let elf = board.image(None)?;
+        board.uf2(&elf)?;
         images.push(Built {
             name: board.name.to_owned(),
-            elf: board.image(None)?,
+            elf,
             model: fs::metadata(board.model())?.len(),
         });
     }

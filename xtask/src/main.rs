@@ -23,6 +23,7 @@ mod stack;
 mod steps;
 mod test;
 mod tool;
+mod uf2;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,7 +69,8 @@ enum Chore {
     Lint,
     /// Build the documentation; a warning is an error.
     Doc,
-    /// Build the image of a board's application, which takes models over its line, and print its path.
+    /// Build the image of a board's application, which takes models over its line, and print its path:
+    /// an ELF file, or UF2 for the Picos.
     Firmware {
         /// The board, a folder in firmware/boards.
         board: String,
@@ -145,7 +147,7 @@ fn run(chore: &Chore) -> Result<bool> {
         Chore::Firmware { board, model } => {
             let board = boards::find(board)?;
             let image = board.image(model.as_deref())?;
-            println!("{}", image.display());
+            println!("{}", board.uf2(&image)?.unwrap_or(image).display());
             Ok(true)
         }
         Chore::BenchImage { machine, model } => {

@@ -10,13 +10,14 @@ use crate::tool::{
 };
 
 /// The machines that the runtime is compiled for.
-pub(crate) const TARGETS: [&str; 7] = [
+pub(crate) const TARGETS: [&str; 8] = [
     "wasm32-unknown-unknown",
     "thumbv6m-none-eabi",
     "thumbv7m-none-eabi",
     "thumbv7em-none-eabihf",
     "thumbv8m.main-none-eabihf",
     "riscv32imac-unknown-none-elf",
+    "riscv32imc-unknown-none-elf",
     AARCH64,
 ];
 

@@ -27,8 +27,7 @@ mod model {
 
 /// An arena of 160 KiB, and room for digests or costs of 512 operators. What is left of the RAM is the
 /// stack.
-static MEMORY: ConstStaticCell<Memory<{ 160 << 10 }, 0, 512>> =
-    ConstStaticCell::new(Memory::new());
+static MEMORY: ConstStaticCell<Memory<{ 160 << 10 }, 0, 512>> = ConstStaticCell::new(Memory::new());
 
 /// What the UART takes and gives at once, which DMA needs in RAM. Its `write` expects to fill the first
 /// one, so that it has room for one byte.

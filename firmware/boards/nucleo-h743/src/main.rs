@@ -25,8 +25,7 @@ mod model {
 }
 
 /// An arena of 256 KiB, and room for digests or costs of 512 operators.
-static MEMORY: ConstStaticCell<Memory<{ 256 << 10 }, 0, 512>> =
-    ConstStaticCell::new(Memory::new());
+static MEMORY: ConstStaticCell<Memory<{ 256 << 10 }, 0, 512>> = ConstStaticCell::new(Memory::new());
 
 /// Two slots of 112 KiB.
 static STORE: ConstStaticCell<RamStore<{ 112 << 10 }>> = ConstStaticCell::new(RamStore::new());

@@ -33,8 +33,7 @@ static BOOT2: [u8; 256] = rp2040_boot2::BOOT_LOADER_W25Q080;
 
 /// An arena of 160 KiB, and room for digests or costs of 512 operators. What is left of the RAM is the
 /// stack.
-static MEMORY: ConstStaticCell<Memory<{ 160 << 10 }, 0, 512>> =
-    ConstStaticCell::new(Memory::new());
+static MEMORY: ConstStaticCell<Memory<{ 160 << 10 }, 0, 512>> = ConstStaticCell::new(Memory::new());
 
 /// Behind the image, see memory.x: two sectors of journal, and two slots.
 const JOURNAL: u32 = 1 << 20;

@@ -34,8 +34,7 @@ static IMAGE: ImageDef = ImageDef::secure_exe();
 
 /// An arena of 320 KiB, and room for digests or costs of 512 operators. What is left of the RAM is the
 /// stack.
-static MEMORY: ConstStaticCell<Memory<{ 320 << 10 }, 0, 512>> =
-    ConstStaticCell::new(Memory::new());
+static MEMORY: ConstStaticCell<Memory<{ 320 << 10 }, 0, 512>> = ConstStaticCell::new(Memory::new());
 
 /// Behind the image, see memory.x: two sectors of journal, and two slots.
 const JOURNAL: u32 = 2 << 20;
