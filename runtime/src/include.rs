@@ -88,7 +88,7 @@ impl<'m> Included<'m> {
 
     /// Bytes of activation memory that a session needs.
     pub const fn arena_bytes(self) -> usize {
-        self.word(WORDS_AT, ARENA_BYTES) as usize
+        session_bytes(self.word(WORDS_AT, ARENA_BYTES) as usize, self.codes())
     }
 
     /// How many operators there are.
@@ -179,6 +179,17 @@ impl<'m> Included<'m> {
             i += 1;
         }
         bytes
+    }
+}
+
+/// Bytes that a session needs of an arena that the file says, with these operators.
+pub(crate) const fn session_bytes(arena: usize, operators: Codes) -> usize {
+    match operators.workspace_bytes() {
+        0 => arena,
+        // It is aligned as the arena is.
+        workspace => arena
+            .next_multiple_of(crate::ALIGNMENT)
+            .saturating_add(workspace),
     }
 }
 

@@ -115,7 +115,7 @@ impl<'m, S: OperatorSet> Model<'m, S> {
                     return Err(Rule::Shape);
                 }
                 let room = match tensor.storage {
-                    Storage::Arena => self.arena_bytes(),
+                    Storage::Arena => self.header.arena_bytes as usize,
                     Storage::Data => self.data().len(),
                 };
                 let aligned = (tensor.offset as usize).is_multiple_of(tensor.dtype.alignment());
@@ -302,9 +302,10 @@ impl<'m, S: OperatorSet> Model<'m, S> {
         Ok(())
     }
 
-    /// Bytes of activation memory that a [`crate::Session`] needs.
+    /// Bytes of activation memory that a [`crate::Session`] needs: what the file says, and on
+    /// microcontrollers what the operators of the set work in.
     pub fn arena_bytes(&self) -> usize {
-        self.header.arena_bytes as usize
+        crate::include::session_bytes(self.header.arena_bytes as usize, S::CODES)
     }
 
     /// Length of the whole artifact in bytes.

@@ -50,6 +50,8 @@ pub struct Progress {
 pub struct Session<'m, 'a, S: OperatorSet = All> {
     model: Model<'m, S>,
     arena: &'a mut [u8],
+    /// What lies behind the arena, for operators to work in.
+    workspace: &'a mut [u8],
 }
 
 impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
@@ -68,9 +70,12 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
         if arena.as_ptr().align_offset(crate::ALIGNMENT) != 0 {
             return Err(RunError::ArenaMisaligned);
         }
+        let workspace = needed - S::CODES.workspace_bytes();
+        let (arena, workspace) = arena.split_at_mut(workspace);
         Ok(Self {
             model: *model,
             arena,
+            workspace,
         })
     }
 
@@ -286,7 +291,7 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
     /// Runs one operator, or the strip `part` of it.
     fn run_operator(&mut self, operator: &RawOperator<'m>, part: Option<Part<'m>>) -> Option<()> {
         let (data, tensors) = (self.model.data(), self.model.tensors());
-        let mut memory = Memory::new(data, tensors, *operator, self.arena);
+        let mut memory = Memory::new(data, tensors, *operator, self.arena, self.workspace);
         if let Some(part) = part {
             memory.begin_part(part).ok()?;
             if !memory.has_work() {

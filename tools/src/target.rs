@@ -84,6 +84,44 @@ impl Target {
     }
 }
 
+/// Operators whose kernels work in memory of their own, besides those that are named for being sparse.
+const INT8_PRODUCTS: [&str; 7] = [
+    "ConvI8",
+    "ConvI8Wide",
+    "DepthwiseConvI8",
+    "FullyConnectedI8",
+    "FullyConnectedI8Wide",
+    "FullyConnectedBorderI8",
+    "FullyConnectedBorderI8Wide",
+];
+
+impl Target {
+    /// Bytes behind the arena that a session of a model with these operators needs for itself, see
+    /// `niwaki::Model::arena_bytes`; 0 where it has them on the stack. `tests/device.rs` holds this
+    /// against what the boards say.
+    pub fn workspace_bytes<'o>(self, operators: impl IntoIterator<Item = &'o str>) -> u64 {
+        let Self::Measured(name) = self else {
+            return 0;
+        };
+        // Windows in the form that the machine multiplies, and sums.
+        let products = match name {
+            "cortex-m0" => (160 + 128) * 4,
+            "cortex-m55" => (144 + 128) * 4,
+            _ => (72 + 64) * 4,
+        };
+        let sparse = match name {
+            "cortex-m4" | "cortex-m7" => (128 + 64) * 4,
+            _ => (64 + 64) * 4,
+        };
+        let bytes = operators.into_iter().map(|operator| match operator {
+            "FullyConnectedI8Sparse" => sparse,
+            _ if INT8_PRODUCTS.contains(&operator) => products,
+            _ => 0,
+        });
+        bytes.max().unwrap_or(0)
+    }
+}
+
 impl FromStr for Target {
     type Err = anyhow::Error;
 

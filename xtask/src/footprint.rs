@@ -145,19 +145,23 @@ pub(crate) fn minimal(model: Option<&Path>) -> Result<()> {
     let bytes = fs::metadata(&model)?.len();
     let footprint = memory::footprint(&elf)?;
     let inspected = crate::shell::stdout({
-        let mut command = demo::niwaki(&["inspect", "--json"])?;
+        let mut command = demo::niwaki(&["inspect", "--json", "--target", "cortex-m4"])?;
         command.arg(&model);
         command
     })?;
     let inspected: serde_json::Value = serde_json::from_slice(&inspected)?;
-    let arena = inspected["arena_bytes"]
-        .as_u64()
-        .context("`niwaki inspect --json` says no arena_bytes")?;
+    let said = |name: &str| {
+        let bytes = inspected["target"][name].as_u64();
+        bytes.with_context(|| format!("`niwaki inspect --json --target cortex-m4` says no {name}"))
+    };
+    let (arena, workspace) = (said("arena_bytes")?, said("workspace_bytes")?);
     let placed = memory::symbol_bytes(&elf, "niwaki_minimal::ARENA")?;
-    // Behind the arena there is the flag of the cell that gives it out once, and both are aligned.
+    // Behind the arena there is what operators work in, and then the flag of the cell that gives all of it
+    // out once. Arena and cell are aligned.
+    let whole = arena.next_multiple_of(4) + workspace;
     ensure!(
-        placed == (arena + 1).next_multiple_of(16),
-        "the linker has placed {placed} bytes of arena, and the file names {arena}"
+        placed == (whole.next_multiple_of(16) + 1).next_multiple_of(16),
+        "the linker has placed {placed} bytes of arena, and the command line says {whole}"
     );
     println!("{} on a Cortex-M4, by the smallest build", model.display());
     println!(
@@ -166,8 +170,9 @@ pub(crate) fn minimal(model: Option<&Path>) -> Result<()> {
         thousands(bytes)
     );
     println!(
-        "  arena  {} bytes, as the file says; the linker has placed {}, with the flag of its cell",
+        "  arena  {} bytes and {} to work in; the linker has placed {}, with the flag of its cell",
         thousands(arena),
+        thousands(workspace),
         thousands(placed)
     );
     println!(

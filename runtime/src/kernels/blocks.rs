@@ -859,7 +859,7 @@ mod tests {
         let high = low + below((128 - low) as usize) as i32;
         let stage = OutputStage::new(below(256) as i32 - 128, low, high).unwrap();
         let input_zero_point = below(256) as i32 - 128;
-        let workspace = &mut Workspace::new();
+        let workspace: &mut Workspace = &mut bytemuck::Zeroable::zeroed();
         let outputs = (window.batch * window.out_h * window.out_w) as usize * out_c;
         let band = window.whole();
         let mut y = std::vec![0; outputs];

@@ -216,10 +216,20 @@ impl Window {
 
     /// The output pixels of a band in memory order, with the taps of both axes.
     #[inline(always)]
-    pub(crate) fn pixels(&self, band: &Band) -> Option<impl Iterator<Item = Pixel>> {
-        let columns = 0..self.out_w;
-        let rows = self.rows_of(band)?;
-        Some(rows.flat_map(move |row| columns.clone().map(move |ox| row.pixel(self, ox))))
+    pub(crate) fn pixels(&self, band: &Band) -> Option<Pixels<'_>> {
+        let image = band.rows.start.checked_div(self.out_h)? as usize;
+        let oy = band.rows.start.checked_rem(self.out_h)?;
+        let image_row = image * self.in_h as usize;
+        Some(Pixels {
+            window: self,
+            row: Row {
+                image_row: image_row.wrapping_sub(band.input_row),
+                rows: self.rows().taps(oy),
+                oy,
+            },
+            rows: band.rows.len(),
+            ox: 0,
+        })
     }
 
     /// Calls `span` for output pixels of a band in memory order, with the taps of the first and how many
@@ -282,6 +292,42 @@ impl Row {
             oy: self.oy,
             ox,
         }
+    }
+}
+
+/// The output pixels of a band. A type of its own, as the adaptors of iterators are several times as
+/// large, and this one is on the stack below the kernels.
+pub(crate) struct Pixels<'w> {
+    window: &'w Window,
+    row: Row,
+    /// Rows that are left, with `row`.
+    rows: usize,
+    ox: u32,
+}
+
+impl Iterator for Pixels<'_> {
+    type Item = Pixel;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Pixel> {
+        let window = self.window;
+        if self.ox >= window.out_w {
+            self.ox = 0;
+            self.rows = self.rows.saturating_sub(1);
+            let row = &mut self.row;
+            row.oy += 1;
+            if row.oy == window.out_h {
+                row.oy = 0;
+                row.image_row = row.image_row.wrapping_add(window.in_h as usize);
+            }
+            row.rows = window.rows().taps(row.oy);
+        }
+        if self.rows == 0 {
+            return None;
+        }
+        let pixel = self.row.pixel(window, self.ox);
+        self.ox += 1;
+        Some(pixel)
     }
 }
 

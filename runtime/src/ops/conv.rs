@@ -1,6 +1,6 @@
 //! Conv: ONNX `Conv` in one or two dimensions, any stride, padding, dilation and group count.
 
-use super::{Check, Memory, Operator, Steps};
+use super::{Check, Held, Memory, Operator, Steps};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, Weight, Wide, Window, volume};
@@ -143,8 +143,9 @@ fn run_i8<W: Weight>(memory: &mut Memory<'_, '_>, p: &ConvI8Params) -> Result<()
         stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
     };
     let steps = steps(&p.window, p.groups, p.group_in, p.group_out);
-    let mut workspace = kernels::Workspace::new();
-    memory.by_rows(&steps, |band, x, y| kernel.run(&mut workspace, band, x, y))
+    let mut held = Held::new();
+    let workspace = memory.workspace(&mut held)?;
+    memory.by_rows(&steps, |band, x, y| kernel.run(workspace, band, x, y))
 }
 
 fn weight_bytes_i8<W: Weight>(p: &ConvI8Params) -> u64 {
@@ -164,6 +165,8 @@ macro_rules! int8 {
     ($operator:ident of $weight:ty) => {
         impl Operator for $operator {
             type Params = ConvI8Params;
+
+            const WORKSPACE: usize = size_of::<kernels::Workspace>();
 
             fn check(check: &Check<'_>, p: &ConvI8Params) -> Result<(), Rule> {
                 check_i8::<$weight>(check, p)

@@ -1,6 +1,6 @@
 //! Depthwise convolution: ONNX `Conv` with as many groups as input and output channels.
 
-use super::{Check, Memory, Operator, Steps};
+use super::{Check, Held, Memory, Operator, Steps};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, Window, volume};
@@ -76,6 +76,8 @@ pub struct DepthwiseConvI8;
 impl Operator for DepthwiseConvI8 {
     type Params = DepthwiseI8Params;
 
+    const WORKSPACE: usize = size_of::<kernels::Workspace>();
+
     fn check(check: &Check<'_>, p: &DepthwiseI8Params) -> Result<(), Rule> {
         check.arity(1)?;
         let [input, output, weights] = sizes(&p.window, p.channels)?;
@@ -105,8 +107,9 @@ impl Operator for DepthwiseConvI8 {
             stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
         };
         let steps = Steps::of_window(&p.window, p.channels, p.channels);
-        let mut workspace = kernels::Workspace::new();
-        memory.by_rows(&steps, |band, x, y| kernel.run(&mut workspace, band, x, y))
+        let mut held = Held::new();
+        let workspace = memory.workspace(&mut held)?;
+        memory.by_rows(&steps, |band, x, y| kernel.run(workspace, band, x, y))
     }
 
     fn macs(_: &Check<'_>, p: &DepthwiseI8Params) -> u64 {

@@ -1,6 +1,6 @@
 //! FullyConnected: ONNX `Gemm` and `MatMul` with constant weights, and 1x1 `Conv`.
 
-use super::{Check, Memory, Operator, Steps};
+use super::{Check, Held, Memory, Operator, Steps};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, Weight, Wide, volume};
@@ -63,6 +63,8 @@ macro_rules! int8 {
         impl Operator for $operator {
             type Params = FullyConnectedI8Params;
 
+            const WORKSPACE: usize = size_of::<kernels::Workspace>();
+
             fn check(check: &Check<'_>, p: &FullyConnectedI8Params) -> Result<(), Rule> {
                 check.arity(1)?;
                 check.expect_input(0, DataType::I8, volume(&[p.rows, p.depth])?)?;
@@ -94,8 +96,9 @@ macro_rules! int8 {
                     stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
                 };
                 let steps = Steps::of_matrix(p.rows, p.depth, p.outputs);
-                let mut workspace = kernels::Workspace::new();
-                memory.by_rows(&steps, |_, x, y| kernel.run(&mut workspace, x, y))
+                let mut held = Held::new();
+                let workspace = memory.workspace(&mut held)?;
+                memory.by_rows(&steps, |_, x, y| kernel.run(workspace, x, y))
             }
 
             fn macs(_: &Check<'_>, p: &FullyConnectedI8Params) -> u64 {

@@ -1,7 +1,7 @@
 //! FullyConnected over the pixels of an image, with a bias that depends on how near the border
 //! a pixel is: a 1x1 `Conv` behind a padded one of whose channels some were constant.
 
-use super::{Check, Memory, Operator, Steps};
+use super::{Check, Held, Memory, Operator, Steps};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, Weight, Wide, volume};
@@ -58,6 +58,8 @@ macro_rules! int8 {
         impl Operator for $operator {
             type Params = FullyConnectedBorderI8Params;
 
+            const WORKSPACE: usize = size_of::<kernels::Workspace>();
+
             fn check(check: &Check<'_>, p: &FullyConnectedBorderI8Params) -> Result<(), Rule> {
                 check.arity(1)?;
                 let pixels = [p.lines, p.columns];
@@ -110,9 +112,10 @@ macro_rules! int8 {
                     column_class: memory.constants(p.column_class, p.columns)?,
                 };
                 let steps = steps(p);
-                let mut workspace = kernels::Workspace::new();
+                let mut held = Held::new();
+                let workspace = memory.workspace(&mut held)?;
                 memory.by_rows(&steps, |band, x, y| {
-                    kernel.run(&mut workspace, band.rows.start, x, y)
+                    kernel.run(workspace, band.rows.start, x, y)
                 })
             }
 

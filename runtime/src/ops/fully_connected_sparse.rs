@@ -1,6 +1,6 @@
 //! FullyConnected with weights of which whole blocks are zero.
 
-use super::{Check, Memory, Operator, Steps};
+use super::{Check, Held, Memory, Operator, Steps};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
 use crate::kernels::{self, SPARSE_PIXELS, SparseRows, SparseWorkspace, volume};
@@ -40,6 +40,8 @@ pub struct FullyConnectedI8Sparse;
 impl Operator for FullyConnectedI8Sparse {
     type Params = FullyConnectedI8SparseParams;
 
+    const WORKSPACE: usize = size_of::<SparseWorkspace>();
+
     fn check(check: &Check<'_>, p: &FullyConnectedI8SparseParams) -> Result<(), Rule> {
         check.arity(1)?;
         check.expect_input(0, DataType::I8, volume(&[p.rows, p.depth])?)?;
@@ -70,10 +72,9 @@ impl Operator for FullyConnectedI8Sparse {
             stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
         };
         let steps = Steps::of_matrix(p.rows, p.depth, p.outputs);
-        let mut workspace = SparseWorkspace::new();
-        memory.by_rows_together(&steps, SPARSE_PIXELS, |_, x, y| {
-            kernel.run(&mut workspace, x, y)
-        })
+        let mut held = Held::new();
+        let workspace = memory.workspace(&mut held)?;
+        memory.by_rows_together(&steps, SPARSE_PIXELS, |_, x, y| kernel.run(workspace, x, y))
     }
 
     fn macs(_: &Check<'_>, p: &FullyConnectedI8SparseParams) -> u64 {

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 use core::ops::Range;
 
-use bytemuck::{AnyBitPattern, NoUninit};
+use bytemuck::{AnyBitPattern, NoUninit, Pod, Zeroable};
 
 use super::overlap::{Overlap, Span, Steps};
 use super::strip::Part;
@@ -169,8 +169,42 @@ pub struct Memory<'m, 'a> {
     tensors: Tensors<'m>,
     operator: RawOperator<'m>,
     arena: &'a mut [u8],
+    /// What lies behind the arena.
+    workspace: &'a mut [u8],
     /// The strip to compute; `None` for an operator that is run at once.
     part: Option<Part<'m>>,
+}
+
+/// Whether what operators write before they read it lies behind the arena. A microcontroller has a small
+/// stack, whose depth nobody knows before it is measured, and an arena of a size that everybody knows.
+/// Elsewhere it is on the stack: there it is larger, and the arena of a model is what the file says.
+pub(crate) const WORKSPACE_IN_ARENA: bool = cfg!(target_os = "none");
+
+/// A place on the stack for what operators write before they read it, on machines that have it there.
+pub(crate) struct Held<W>(
+    #[cfg(not(target_os = "none"))] W,
+    #[cfg(target_os = "none")] core::marker::PhantomData<W>,
+);
+
+impl<W: Zeroable> Held<W> {
+    /// All zero.
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self(
+            #[cfg(not(target_os = "none"))]
+            W::zeroed(),
+            #[cfg(target_os = "none")]
+            core::marker::PhantomData,
+        )
+    }
+
+    #[inline(always)]
+    fn get_mut(&mut self) -> Option<&mut W> {
+        #[cfg(not(target_os = "none"))]
+        return Some(&mut self.0);
+        #[cfg(target_os = "none")]
+        None
+    }
 }
 
 impl<'m, 'a> Memory<'m, 'a> {
@@ -180,14 +214,37 @@ impl<'m, 'a> Memory<'m, 'a> {
         tensors: Tensors<'m>,
         operator: RawOperator<'m>,
         arena: &'a mut [u8],
+        workspace: &'a mut [u8],
     ) -> Self {
         Self {
             data,
             tensors,
             operator,
             arena,
+            workspace,
             part: None,
         }
+    }
+
+    /// Memory for the kernel alone, with whatever is in it. To be taken once.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] when there is less than [`super::Operator::WORKSPACE`] says, which a session excludes.
+    #[inline(always)]
+    pub(crate) fn workspace<'h, W: Pod>(
+        &mut self,
+        held: &'h mut Held<W>,
+    ) -> Result<&'h mut W, Fault>
+    where
+        'a: 'h,
+    {
+        if let Some(held) = held.get_mut() {
+            return Ok(held);
+        }
+        let bytes = core::mem::take(&mut self.workspace);
+        let bytes = bytes.get_mut(..size_of::<W>()).ok_or(Fault)?;
+        bytemuck::try_from_bytes_mut(bytes).map_err(|_| Fault)
     }
 
     /// Turns to one strip of the operator's group. Makes room for the strip's rows in the
@@ -231,7 +288,9 @@ impl<'m, 'a> Memory<'m, 'a> {
         self.read_parameters().ok_or(Fault)
     }
 
-    /// The operator's parameters; `None` when the record is not of this kind.
+    /// The operator's parameters; `None` when the record is not of this kind. A function of its own, so
+    /// that what it reads with is not on the stack while the kernel runs.
+    #[inline(never)]
     pub(crate) fn read_parameters<P: Record>(&self) -> Option<P> {
         self.operator.parameters()
     }

@@ -80,6 +80,8 @@ pub use layer_norm::LayerNormF32Params;
 pub use local_response::LocalResponseF32Params;
 pub use lookup::LookupParams;
 pub use mat_mul::{MatMulF32Params, MatMulI8Params};
+use memory::Held;
+pub(crate) use memory::WORKSPACE_IN_ARENA;
 pub use memory::{Check, Memory};
 pub use one_hot::OneHotParams;
 pub use overlap::{Overlap, Steps};
@@ -114,6 +116,9 @@ pub trait Registered {
 pub trait Operator: Registered {
     /// Its parameters, as stored.
     type Params: Record;
+
+    /// Bytes that it writes before it reads them, beside the arena: see [`Memory::workspace`].
+    const WORKSPACE: usize = 0;
 
     /// Checks parameters and tensors so that [`Operator::run`] cannot fail.
     ///
@@ -178,6 +183,17 @@ macro_rules! operators {
 
         /// Every operator with its functions, in the order of the table.
         pub const ENTRIES: [Entry; TABLE.len()] = [$(Entry::of::<$op>()),*];
+
+        impl Codes {
+            /// Bytes behind the arena that these operators need for themselves, on this machine.
+            pub const fn workspace_bytes(self) -> usize {
+                let mut most = 0;
+                $(if self.has($code) && $op::WORKSPACE > most {
+                    most = $op::WORKSPACE;
+                })*
+                if WORKSPACE_IN_ARENA { most } else { 0 }
+            }
+        }
 
         /// What `$body` makes of the operator with that code, as type `$o`, when it is one of the set.
         macro_rules! dispatch {

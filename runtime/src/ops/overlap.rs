@@ -62,6 +62,7 @@ pub struct Steps {
 
 impl Steps {
     /// Rows that a window gives, with so many channels in and out. The window has to be checked.
+    #[inline(never)]
     pub(crate) fn of_window(window: &Window, in_channels: u32, out_channels: u32) -> Self {
         Self {
             batch: window.batch,

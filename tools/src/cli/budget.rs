@@ -17,7 +17,8 @@ pub(super) struct Budget {
     /// web, which makes an npm package for this model in the folder that --output names.
     #[arg(long, value_name = "MACHINE")]
     target: Option<Target>,
-    /// Fail when the arena is larger; K and M are 1024 and 1024².
+    /// Fail when the arena is larger, with what the operators work in on the machine of --target; K and
+    /// M are 1024 and 1024².
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     max_ram: Option<u64>,
     /// Fail when the artifact and its code are larger.
@@ -28,12 +29,37 @@ pub(super) struct Budget {
     max_macs: Option<u64>,
 }
 
+impl Cost {
+    /// What the model costs on `target`, without limits.
+    ///
+    /// # Errors
+    ///
+    /// When the table of code has no figure for one of its operators.
+    pub(super) fn of(summary: &Summary, target: Target) -> Result<Self> {
+        let operators: BTreeSet<&str> = summary.operators.iter().map(|o| o.kind).collect();
+        let workspace_bytes = target.workspace_bytes(operators.iter().copied());
+        let code_bytes = target.code_bytes(operators)?;
+        let file_bytes = summary.file_bytes as u64;
+        Ok(Self {
+            target: target.name(),
+            arena_bytes: summary.arena_bytes as u64,
+            workspace_bytes,
+            state_bytes: 0,
+            file_bytes,
+            code_bytes,
+            flash_bytes: file_bytes + code_bytes.unwrap_or(0),
+        })
+    }
+}
+
 /// What a model costs on a machine.
 #[derive(Debug, Serialize)]
 pub(super) struct Cost {
     target: &'static str,
     /// Activation memory, inputs and outputs included.
     arena_bytes: u64,
+    /// What a session needs behind it for operators to work in.
+    workspace_bytes: u64,
     /// Memory that has to last from one run to the next.
     state_bytes: u64,
     /// The artifact, weights included.
@@ -71,7 +97,9 @@ impl Budget {
     ///
     /// Names the limit that the model exceeds, and by how much.
     pub(super) fn check(&self, summary: &Summary) -> Result<Option<Cost>> {
-        let arena_bytes = summary.arena_bytes as u64;
+        let cost = self.target.map(|target| Cost::of(summary, target));
+        let cost = cost.transpose()?;
+        let workspace_bytes = cost.as_ref().map_or(0, |cost| cost.workspace_bytes);
         let within = |limit: Option<u64>, found: u64, what: &str, flag: &str, remedy: &str| {
             let limit = limit.unwrap_or(u64::MAX);
             ensure!(
@@ -84,7 +112,7 @@ impl Budget {
         };
         within(
             self.max_ram,
-            arena_bytes,
+            summary.arena_bytes as u64 + workspace_bytes,
             "the arena's bytes are",
             "--max-ram",
             "use smaller activations, or int8 instead of floats",
@@ -96,28 +124,17 @@ impl Budget {
             "--max-macs",
             "use fewer channels or a smaller input",
         )?;
-        let Some(target) = self.target else {
+        let Some(cost) = cost else {
             return Ok(None);
         };
-        let operators: BTreeSet<&str> = summary.operators.iter().map(|o| o.kind).collect();
-        let code_bytes = target.code_bytes(operators)?;
-        let file_bytes = summary.file_bytes as u64;
-        let flash_bytes = file_bytes + code_bytes.unwrap_or(0);
         within(
             self.max_flash,
-            flash_bytes,
+            cost.flash_bytes,
             "the bytes of artifact and code are",
             "--max-flash",
             "use fewer weights, int8 instead of floats, or --strip",
         )?;
-        Ok(Some(Cost {
-            target: target.name(),
-            arena_bytes,
-            state_bytes: 0,
-            file_bytes,
-            code_bytes,
-            flash_bytes,
-        }))
+        Ok(Some(cost))
     }
 }
 
@@ -136,8 +153,12 @@ impl Cost {
                 thousands(self.file_bytes)
             ),
         };
+        let workspace = match self.workspace_bytes {
+            0 => String::new(),
+            bytes => format!(" and {} behind it to work in", thousands(bytes)),
+        };
         format!(
-            "on {}: {} bytes of arena, {code}",
+            "on {}: {} bytes of arena{workspace}, {code}",
             self.target,
             thousands(self.arena_bytes)
         )

@@ -11,8 +11,10 @@ use niwaki::artifact::{Port, Storage, Tensor};
 use niwaki_tools::artifact::{Artifact, onnx_shape};
 use niwaki_tools::data;
 use niwaki_tools::memory::{Life, Timeline, svg};
+use niwaki_tools::target::Target;
 use serde::Serialize;
 
+use super::budget::Cost;
 use super::{table, thousands};
 
 /// Show what an artifact holds: inputs, outputs, layers, memory, origin.
@@ -22,7 +24,9 @@ Examples:
   niwaki inspect model.niwaki
   niwaki inspect model.niwaki --json | jq .arena_bytes
   niwaki inspect model.niwaki --memory --svg arena.svg
-      What lies where in the arena while which operator runs, as a table and as a picture.")]
+      What lies where in the arena while which operator runs, as a table and as a picture.
+  niwaki inspect model.niwaki --target cortex-m4
+      Also what it takes of the RAM and flash of such a machine.")]
 pub(super) struct Inspect {
     /// The artifact.
     artifact: PathBuf,
@@ -32,6 +36,9 @@ pub(super) struct Inspect {
     /// Draw the arena over time into a file.
     #[arg(long, value_name = "OUT.svg", requires = "memory")]
     svg: Option<PathBuf>,
+    /// Say what it costs on a machine: cortex-m0, m3, m4, m7, m33, m55, riscv32, wasm or host.
+    #[arg(long, value_name = "MACHINE", conflicts_with = "memory")]
+    target: Option<Target>,
     /// Print as JSON.
     #[arg(long)]
     json: bool,
@@ -252,11 +259,20 @@ impl Inspect {
             return Ok(ExitCode::SUCCESS);
         }
         let summary = Summary::of(&artifact)?;
+        let cost = self.target.map(|target| Cost::of(&summary, target));
+        let cost = cost.transpose()?;
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&summary)?);
+            let mut json = serde_json::to_value(&summary)?;
+            if let Some(cost) = cost {
+                json["target"] = serde_json::to_value(cost)?;
+            }
+            println!("{}", serde_json::to_string_pretty(&json)?);
             return Ok(ExitCode::SUCCESS);
         }
         println!("{}: {}", self.artifact.display(), summary.line());
+        if let Some(cost) = cost {
+            println!("{}", cost.line());
+        }
         for (side, ports) in [("input", &summary.inputs), ("output", &summary.outputs)] {
             for port in ports {
                 let affine = match (port.scale, port.zero_point) {

@@ -28,10 +28,12 @@ pub(crate) fn footprint(path: &Path) -> Result<Footprint> {
         let SectionFlags::Elf { sh_flags } = section.flags() else {
             continue;
         };
-        if sh_flags & u64::from(elf::SHF_ALLOC) == 0 || section.size() == 0 {
+        let name = section.name()?.to_owned();
+        // Some linker scripts make sections of what is left of the RAM.
+        let is_left = [".stack", ".heap"].contains(&&*name);
+        if sh_flags & u64::from(elf::SHF_ALLOC) == 0 || section.size() == 0 || is_left {
             continue;
         }
-        let name = section.name()?.to_owned();
         *footprint.sections.entry(name).or_default() += section.size();
         if sh_flags & u64::from(elf::SHF_WRITE) != 0 {
             footprint.ram += section.size();

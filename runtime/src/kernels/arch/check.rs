@@ -109,7 +109,7 @@ impl Job for Draw<'_> {
         let Workspace {
             mut windows,
             mut sums,
-        } = Workspace::new();
+        } = bytemuck::Zeroable::zeroed();
         let mut runs = [[].as_slice(); PIXELS];
         for run in &mut runs {
             *run = x.get(below(1000)..)?.get(..piece.len())?;
@@ -221,7 +221,7 @@ fn draw_sparse<I: SparseIsa>(seed: u32, results: &mut Results) -> Option<()> {
     for bias in &mut bias {
         *bias = (below(1 << 31) as i32).wrapping_mul(3) >> below(32);
     }
-    let mut workspace = sparse::Workspace::new();
+    let mut workspace: sparse::Workspace = bytemuck::Zeroable::zeroed();
     let mut cursor = rows.cursor();
     while cursor.channels() > 0 {
         let channels = cursor.channels();

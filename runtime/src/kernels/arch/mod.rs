@@ -67,27 +67,31 @@ pub(crate) const SUMS: usize = if cfg!(any(niwaki_thumb1, niwaki_mve)) {
 
 /// What kernels write before they read it. Made once for all bands of an operator's run, as it takes
 /// time to fill it.
+#[derive(Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Workspace {
     pub(crate) windows: Windows,
     pub(crate) sums: [i32; SUMS],
 }
 
-impl Workspace {
-    /// All zero.
-    #[inline(always)]
-    pub(crate) fn new() -> Self {
-        Self {
-            windows: Windows { words: [0; WORDS] },
-            sums: [0; SUMS],
-        }
-    }
-}
+#[allow(unsafe_code, reason = "what bytes are is said to the compiler")]
+// SAFETY: zeros are numbers.
+unsafe impl bytemuck::Zeroable for Workspace {}
+
+#[allow(unsafe_code, reason = "what bytes are is said to the compiler")]
+// SAFETY: it has numbers of 32 bits and nothing between or behind them, as the line below says; any
+// bytes are such numbers, and of such numbers every byte may be read.
+unsafe impl bytemuck::Pod for Workspace {}
+
+const _: () = assert!(size_of::<Workspace>() == (WORDS + SUMS) * 4);
 
 /// Pixels whose windows are multiplied together: each weight that is read serves all of them.
 pub(crate) const PIXELS: usize = if cfg!(niwaki_thumb1) { 4 } else { 2 };
 
 /// The windows of some pixels, or a piece of each, in the form that an instruction set multiplies.
-#[repr(align(8))]
+#[derive(Clone, Copy)]
+#[repr(C)]
+#[cfg_attr(not(target_os = "none"), repr(align(8)))]
 pub(crate) struct Windows {
     words: [u32; WORDS],
 }

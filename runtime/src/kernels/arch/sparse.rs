@@ -25,29 +25,31 @@ pub(crate) type Sums = [i32; GROUP * PIXELS];
 const ELEMENT: usize = if cfg!(niwaki_arm_dsp) { 2 } else { 1 };
 
 /// A band of one pixel or of [`PIXELS`], in the form that an instruction set multiplies.
-#[repr(align(8))]
+#[derive(Clone, Copy)]
+#[repr(C)]
+#[cfg_attr(not(target_os = "none"), repr(align(8)))]
 pub(crate) struct Bands {
     pub(super) words: [u32; BAND * PIXELS * ELEMENT / 4],
 }
 
 /// What the kernel writes before it reads it.
+#[derive(Clone, Copy)]
+#[repr(C)]
 pub(crate) struct Workspace {
     pub(crate) bands: Bands,
     pub(crate) sums: Sums,
 }
 
-impl Workspace {
-    /// All zero.
-    #[inline(always)]
-    pub(crate) fn new() -> Self {
-        Self {
-            bands: Bands {
-                words: [0; BAND * PIXELS * ELEMENT / 4],
-            },
-            sums: [0; GROUP * PIXELS],
-        }
-    }
-}
+#[allow(unsafe_code, reason = "what bytes are is said to the compiler")]
+// SAFETY: zeros are numbers.
+unsafe impl bytemuck::Zeroable for Workspace {}
+
+#[allow(unsafe_code, reason = "what bytes are is said to the compiler")]
+// SAFETY: it has numbers of 32 bits and nothing between or behind them, as the line below says; any
+// bytes are such numbers, and of such numbers every byte may be read.
+unsafe impl bytemuck::Pod for Workspace {}
+
+const _: () = assert!(size_of::<Workspace>() == BAND * PIXELS * ELEMENT + GROUP * PIXELS * 4);
 
 /// An instruction set that multiplies sparse weights.
 pub(crate) trait SparseIsa: Isa {

@@ -209,8 +209,8 @@ unsafe extern "C" fn widen(to: *mut i32, end: *const i8, count: usize, pitch: us
 fn room(pixels: usize) -> usize {
     match pixels {
         1 => WORDS,
-        2 => WORDS / 2 & !3,
-        _ => WORDS / 3 & !3,
+        2 => (WORDS / 2) & !3,
+        _ => (WORDS / 3) & !3,
     }
 }
 
