@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{Isa, Job, Multiplies, PIXELS, Weight, Windows, Workspace};
+use super::arch::{GATHERED, Gathered, Isa, Job, Multiplies, PIXELS, Weight, Windows, Workspace};
 use super::filters::Filters;
 use super::window::Pixel;
 use super::{Band, Window};
@@ -28,9 +28,6 @@ pub(crate) struct ConvI8<'m, W = i8> {
 
 /// Zero points that stand in for padding, at most so many at a time.
 const PADDING: usize = 16;
-
-/// Elements of a window whose runs an instruction set cannot place, at most so many at a time.
-const GATHERED: usize = 40;
 
 impl<W: Weight> ConvI8<'_, W> {
     /// Of the band's rows, `x` is `[batch][in_h][in_w][in_c]`, `y` is `[batch][out_h][out_w][out_c]`.
@@ -125,7 +122,7 @@ impl<W: Weight> Job<W> for ConvJob<'_, W> {
                     multipliers: kernel.multipliers.get(channels.clone())?,
                     stage: kernel.stage,
                 };
-                let place = |windows: &mut Windows, piece: Range<usize>| {
+                let place = |windows: &mut Windows, bytes: &mut Gathered, piece: Range<usize>| {
                     let pixels = pixels.get(..count)?;
                     if by_rows && piece == (0..len) {
                         kernel.gather_rows::<I>(pixels, x, windows)
@@ -133,7 +130,7 @@ impl<W: Weight> Job<W> for ConvJob<'_, W> {
                         let place = |at, runs: &[&[i8]]| I::place(windows, at, runs);
                         kernel.gather(pixels, group, x, piece, place)
                     } else {
-                        kernel.gather_bytes::<I>(pixels, group, x, piece, windows)
+                        kernel.gather_bytes::<I>(pixels, group, x, piece, bytes, windows)
                     }
                 };
                 let y = y.get_mut(channels.start..)?;
@@ -240,9 +237,9 @@ impl<W> ConvI8<'_, W> {
         group: usize,
         x: &[i8],
         piece: Range<usize>,
+        bytes: &mut Gathered,
         windows: &mut Windows,
     ) -> Option<()> {
-        let mut bytes = [[0; GATHERED]; PIXELS];
         let len = piece.len();
         self.gather(pixels, group, x, piece, |at, runs| {
             for (bytes, run) in bytes.iter_mut().zip(runs) {
@@ -254,7 +251,7 @@ impl<W> ConvI8<'_, W> {
             Some(())
         })?;
         let mut runs = [[].as_slice(); PIXELS];
-        for (run, bytes) in runs.iter_mut().zip(&bytes) {
+        for (run, bytes) in runs.iter_mut().zip(&*bytes) {
             *run = bytes.get(..len)?;
         }
         I::place(windows, 0, runs.get(..pixels.len())?)

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{Multiplies, SUMS, Windows, Workspace};
+use super::arch::{Gathered, Multiplies, SUMS, Windows, Workspace};
 use crate::numerics::OutputStage;
 
 /// The weights of the output channels of one group, and how their sums become outputs.
@@ -30,12 +30,16 @@ impl<W> Filters<'_, W> {
         workspace: &mut Workspace,
         pixels: usize,
         held: usize,
-        mut place: impl FnMut(&mut Windows, Range<usize>) -> Option<()>,
+        mut place: impl FnMut(&mut Windows, &mut Gathered, Range<usize>) -> Option<()>,
         y: &mut [i8],
         pitch: usize,
     ) -> Option<()> {
         let block = SUMS.checked_div(pixels)?;
-        let Workspace { windows, sums } = workspace;
+        let Workspace {
+            windows,
+            sums,
+            gathered,
+        } = workspace;
         let mut start = 0;
         while start < self.bias.len() {
             let channels = start..(start + block).min(self.bias.len());
@@ -45,7 +49,7 @@ impl<W> Filters<'_, W> {
                 let piece = at..(at + held).min(self.len);
                 at = piece.end;
                 if start == 0 || held < self.len {
-                    place(windows, piece.clone())?;
+                    place(windows, gathered, piece.clone())?;
                 }
                 <I as Multiplies<W>>::products(
                     windows,

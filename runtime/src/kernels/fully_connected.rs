@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::arch::{Job, Multiplies, PIXELS, Weight, Windows, Workspace};
+use super::arch::{Gathered, Job, Multiplies, PIXELS, Weight, Windows, Workspace};
 use super::conv::CopyChecked;
 use super::filters::Filters;
 use crate::numerics::{OutputStage, clamp_f32};
@@ -83,7 +83,7 @@ impl<W: Weight> Job<W> for ProductJob<'_, W> {
         for (x, y) in rows.zip(y.chunks_mut((PIXELS * outputs).max(1))) {
             let count = x.len().checked_div(depth)?;
             let held = Windows::piece::<I>(count)?;
-            let place = |windows: &mut Windows, piece: Range<usize>| {
+            let place = |windows: &mut Windows, _: &mut Gathered, piece: Range<usize>| {
                 let mut runs = [[].as_slice(); PIXELS];
                 for (run, x) in runs.iter_mut().zip(x.chunks_exact(depth.max(1))) {
                     *run = x.get(piece.clone())?;

@@ -392,9 +392,8 @@ impl<'m, 'a> Memory<'m, 'a> {
         mut run: impl FnMut(&Band, &[A], &mut [O]) -> Option<()>,
     ) -> Result<(), Fault> {
         let mut done = 0;
-        while !steps.is_done(done)
-            && let Some(stretch) = self.stretch(steps, done, together)?
-        {
+        let mut stretch = Stretch::none();
+        while !steps.is_done(done) && self.stretch(steps, done, together, &mut stretch)? {
             #[cfg(niwaki_tiles)]
             if stretch.is_copied {
                 done += stretch.band.rows.end - stretch.band.rows.start;
@@ -402,7 +401,7 @@ impl<'m, 'a> Memory<'m, 'a> {
                 continue;
             }
             let (sources, y) = split_at_output(self.data, self.arena, &stretch.to)?;
-            let x = sources.bytes(stretch.storage, stretch.from)?;
+            let x = sources.bytes(stretch.storage, stretch.from.clone())?;
             run(&stretch.band, x, y).ok_or(Fault)?;
             done += stretch.band.rows.end - stretch.band.rows.start;
         }
@@ -426,13 +425,19 @@ impl<'m, 'a> Memory<'m, 'a> {
         run(&stretch.band, x, y).ok_or(Fault)
     }
 
-    /// What comes next when `done` rows are there; `None` when that is all. A function of its own, so
-    /// that the records of the tensors are not on the stack while the kernel runs.
+    /// Makes `stretch` what comes next when `done` rows are there; false when that is all. A function of
+    /// its own, so that the records of the tensors are not on the stack while the kernel runs.
     #[inline(never)]
-    fn stretch(&self, steps: &Steps, done: u32, together: u32) -> Result<Option<Stretch>, Fault> {
+    fn stretch(
+        &self,
+        steps: &Steps,
+        done: u32,
+        together: u32,
+        stretch: &mut Stretch,
+    ) -> Result<bool, Fault> {
         let (input, output) = (self.input_place(0)?, self.output_place()?);
         let Some(span) = self.next_span(steps, &input.tensor, &output.tensor, done)? else {
-            return Ok(None);
+            return Ok(false);
         };
         let (rows, is_whole) = (span.band.rows.len() as u32, self.part.is_none());
         let span = match rows.checked_rem(together) {
@@ -454,14 +459,15 @@ impl<'m, 'a> Memory<'m, 'a> {
                 _ => (span, false),
             }
         };
-        Ok(Some(Stretch {
+        *stretch = Stretch {
             #[cfg(niwaki_tiles)]
             is_copied,
             band: span.band,
             storage: input.tensor.storage,
             from: input.bytes(&span.input)?,
             to: output.bytes(&span.output)?,
-        }))
+        };
+        Ok(true)
     }
 
     /// The rows to compute when `done` of them are there; `None` when that is all.
@@ -806,6 +812,24 @@ struct Stretch {
     storage: Storage,
     from: Range<usize>,
     to: Range<usize>,
+}
+
+impl Stretch {
+    /// No rows and no bytes.
+    #[inline(always)]
+    fn none() -> Self {
+        Self {
+            #[cfg(niwaki_tiles)]
+            is_copied: false,
+            band: Band {
+                rows: 0..0,
+                input_row: 0,
+            },
+            storage: Storage::Arena,
+            from: 0..0,
+            to: 0..0,
+        }
+    }
 }
 
 /// Where a tensor is, and the element that its place begins with.

@@ -30,9 +30,8 @@ niwaki::operator_set! {
         SoftmaxI8, SoftmaxF32, QuantizeI8, DequantizeI8, Transpose, Pad
 }
 
-/// An arena of 5 KiB, and room for digests or costs of 24 operators. What is left of the RAM is the stack,
-/// which takes 9.3 KB.
-static MEMORY: ConstStaticCell<Memory<5120, 0, 24>> = ConstStaticCell::new(Memory::new());
+/// An arena of 6 KiB, and room for digests or costs of 24 operators. What is left of the RAM is the stack.
+static MEMORY: ConstStaticCell<Memory<6144, 0, 24>> = ConstStaticCell::new(Memory::new());
 
 /// Behind the image, see memory.x: two pages of journal, and two slots.
 const PAGE: usize = 1024;

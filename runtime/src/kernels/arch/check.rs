@@ -109,6 +109,7 @@ impl Job for Draw<'_> {
         let Workspace {
             mut windows,
             mut sums,
+            ..
         } = bytemuck::Zeroable::zeroed();
         let mut runs = [[].as_slice(); PIXELS];
         for run in &mut runs {

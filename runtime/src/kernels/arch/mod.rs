@@ -72,18 +72,25 @@ pub(crate) const SUMS: usize = if cfg!(any(niwaki_thumb1, niwaki_mve)) {
 pub(crate) struct Workspace {
     pub(crate) windows: Windows,
     pub(crate) sums: [i32; SUMS],
+    pub(crate) gathered: Gathered,
 }
+
+/// Elements of a window whose runs an instruction set cannot place, at most so many at a time.
+pub(crate) const GATHERED: usize = 40;
+
+/// Those elements, of some pixels.
+pub(crate) type Gathered = [[i8; GATHERED]; PIXELS];
 
 #[allow(unsafe_code, reason = "what bytes are is said to the compiler")]
 // SAFETY: zeros are numbers.
 unsafe impl bytemuck::Zeroable for Workspace {}
 
 #[allow(unsafe_code, reason = "what bytes are is said to the compiler")]
-// SAFETY: it has numbers of 32 bits and nothing between or behind them, as the line below says; any
-// bytes are such numbers, and of such numbers every byte may be read.
+// SAFETY: it has numbers of 32 and 8 bits and nothing between or behind them, as the line below says;
+// any bytes are such numbers, and of such numbers every byte may be read.
 unsafe impl bytemuck::Pod for Workspace {}
 
-const _: () = assert!(size_of::<Workspace>() == (WORDS + SUMS) * 4);
+const _: () = assert!(size_of::<Workspace>() == (WORDS + SUMS) * 4 + GATHERED * PIXELS);
 
 /// Pixels whose windows are multiplied together: each weight that is read serves all of them.
 pub(crate) const PIXELS: usize = if cfg!(niwaki_thumb1) { 4 } else { 2 };
