@@ -9,6 +9,7 @@ use niwaki_tests::{in_ci, models, niwaki, root, shared, stderr};
 use niwaki_tools::artifact::{Artifact, SampleResult};
 use niwaki_tools::data::{Elements, Samples, Side as DataSide, read_samples};
 use niwaki_tools::device::{BOARDS, Client, Emulator, Options, Refusal, update_of};
+use niwaki_tools::target::Target;
 use niwaki_wire::{Error, Record, Side};
 
 const BOARD: &str = "mps2-an386";
@@ -105,6 +106,21 @@ fn models_that_come_over_the_uart_give_the_bits_of_the_host() {
     assert_eq!(client.retries(), 0);
 }
 
+/// What a model for a board is compiled for.
+fn target_of(board: &str) -> Target {
+    let name = match board {
+        "microbit" => "cortex-m0",
+        "mps2-an385" => "cortex-m3",
+        "mps2-an386" | "netduinoplus2" => "cortex-m4",
+        "mps2-an500" => "cortex-m7",
+        "mps2-an505" => "cortex-m33",
+        "mps3-an547" => "cortex-m55",
+        "riscv-virt" => "riscv32",
+        _ => panic!("{board} is a new board"),
+    };
+    name.parse().unwrap()
+}
+
 /// Each board boots, passes its self-test, takes a model over its UART, and gives the host's bits: kws01
 /// where there is room and where there are models, else the digits example.
 #[test]
@@ -122,6 +138,13 @@ fn every_emulated_board_gives_the_bits_of_the_host() {
         let image = Emulator::build(name).expect("the image builds");
         let (_emulator, mut client) = start(name, &image);
         assert_eq!(client.self_test().unwrap(), (true, None), "{name}");
+        // What the command line says a session needs beside the artifact's arena, of any model that the
+        // image takes.
+        let operators: &[&str] = match name {
+            "microbit" => &["ConvI8"],
+            _ => &["ConvI8", "FullyConnectedI8Sparse"],
+        };
+        let workspace = target_of(name).workspace_bytes(operators.iter().copied());
         let (artifact, samples) = match shared() {
             Some(shared) if name != "microbit" => (
                 models::build(&shared, "kws01", models::Variant::Qdq).unwrap(),
@@ -135,7 +158,11 @@ fn every_emulated_board_gives_the_bits_of_the_host() {
         };
         let update = update_of(artifact.bytes(), 1).unwrap();
         client.upload(&update, &mut |_| ()).unwrap();
-        assert_eq!(client.activate().unwrap().source, "slot 0", "{name}");
+        let model = client.activate().unwrap();
+        assert_eq!(model.source, "slot 0", "{name}");
+        let arena = artifact.model().unwrap().arena_bytes();
+        let whole = arena.next_multiple_of(niwaki::ALIGNMENT) as u64 + workspace;
+        assert_eq!(u64::from(model.arena_bytes), whole, "{name}");
         assert_eq!(client.self_test().unwrap(), (true, None), "{name}");
         assert_eq!(samples.samples.len(), INPUTS);
         let expected = artifact.run(&samples).unwrap();

@@ -100,6 +100,21 @@ pub(crate) fn image(
     Ok(image)
 }
 
+/// Builds the program of `examples/motion-firmware` that has `feature`, its board's, and gives the ELF's
+/// path.
+///
+/// # Errors
+///
+/// When it does not build.
+pub(crate) fn motion_image(root: &Path, feature: &str) -> Result<PathBuf> {
+    let build = ["build", "--release", "--target", CORTEX_M4F];
+    let program = format!("motion-{feature}");
+    let mut command = cargo(root, &build);
+    command.args(["--package=motion-firmware", "--bin", &program]);
+    run(command.args(["--features", feature]))?;
+    Ok(release_folder(root, CORTEX_M4F).join(program))
+}
+
 /// The tests of the firmware's crates that need no board.
 ///
 /// # Errors

@@ -103,6 +103,14 @@ fn images() -> Result<Vec<Built>> {
             model: fs::metadata(board.model())?.len(),
         });
     }
+    for feature in MOTION {
+        println!("building examples/motion-firmware for {feature}");
+        images.push(Built {
+            name: format!("examples/motion-firmware, {feature}"),
+            elf: firmware::motion_image(paths::root(), feature)?,
+            model: fs::metadata(paths::root().join(MOTION_MODEL))?.len(),
+        });
+    }
     let digits = paths::root().join(boards::DIGITS);
     images.push(Built {
         name: MINIMAL.to_owned(),
@@ -115,6 +123,14 @@ fn images() -> Result<Vec<Built>> {
 /// The smallest program, `firmware/examples/minimal`, on a Cortex-M4.
 const MINIMAL: &str = "examples/minimal";
 
+/// What that program may take with kws01 in it: flash beside the model, and stack of a run.
+const MINIMAL_FLASH: u64 = 24_000;
+const MINIMAL_STACK: u32 = 1023;
+
+/// Programs of `examples/motion-firmware`, by their features, and their model.
+const MOTION: [&str; 2] = ["mps2", "nrf52840"];
+const MOTION_MODEL: &str = "examples/motion-firmware/motion.niwaki";
+
 /// Builds the smallest program with a model in it.
 fn minimal_image(model: &Path) -> Result<PathBuf> {
     const PACKAGE: &str = "niwaki-minimal";
@@ -126,27 +142,59 @@ fn minimal_image(model: &Path) -> Result<PathBuf> {
     firmware::image(paths::root(), &mut command, &model, &built, "minimal")
 }
 
-/// What the smallest program with a model in it takes on a Cortex-M4: flash, arena and stack, each by
-/// what the compiler says and by what is found in the image or on the emulated board.
+/// What the smallest program with a model in it takes on a Cortex-M4, by default kws01: see
+/// [`check_minimal`].
+///
+/// # Errors
+///
+/// As [`check_minimal`], and when there is no model.
+pub(crate) fn minimal(model: Option<&Path>) -> Result<()> {
+    if let Some(model) = model {
+        return print_minimal(model).map(|_| ());
+    }
+    let models = models::compiled()?;
+    let checked = check_minimal(&models)?;
+    ensure!(
+        checked,
+        "there is no kws01: name a model, or NIWAKI_MODELS the folder that has it"
+    );
+    Ok(())
+}
+
+/// Prints what the smallest program takes with kws01 in it, which is to be within what was promised;
+/// false when kws01 is not among `models`.
+///
+/// # Errors
+///
+/// When it takes more, and as [`print_minimal`].
+pub(crate) fn check_minimal(models: &[PathBuf]) -> Result<bool> {
+    let Some(model) = models.iter().find(|path| path.ends_with("kws01.niwaki")) else {
+        return Ok(false);
+    };
+    let (flash, stack) = print_minimal(model)?;
+    ensure!(
+        flash <= MINIMAL_FLASH && stack <= MINIMAL_STACK,
+        "the smallest program may take {} bytes of flash, and its run {} of stack",
+        thousands(MINIMAL_FLASH),
+        thousands(MINIMAL_STACK.into())
+    );
+    Ok(true)
+}
+
+/// Prints flash, arena and stack, each by what the compiler says and by what is found in the image or on
+/// the emulated board. Gives flash without the model, and stack.
 ///
 /// # Errors
 ///
 /// When the model does not compile into an image, when it does not run, or when the two differ.
-pub(crate) fn minimal(model: Option<&Path>) -> Result<()> {
-    let model = match model {
-        Some(model) => model.to_owned(),
-        None => models::compiled()?
-            .into_iter()
-            .find(|path| path.ends_with("kws01.niwaki"))
-            .context("there is no kws01: name a model, or NIWAKI_MODELS the folder that has it")?,
-    };
+fn print_minimal(model: &Path) -> Result<(u64, u32)> {
     demo::build_command_line()?;
-    let elf = minimal_image(&model)?;
-    let bytes = fs::metadata(&model)?.len();
+    let elf = minimal_image(model)?;
+    let bytes = fs::metadata(model)?.len();
     let footprint = memory::footprint(&elf)?;
     let inspected = crate::shell::stdout({
         let mut command = demo::niwaki(&["inspect", "--json", "--target", "cortex-m4"])?;
-        command.arg(&model);
+        command.arg(model);
         command
     })?;
     let inspected: serde_json::Value = serde_json::from_slice(&inspected)?;
@@ -163,10 +211,11 @@ pub(crate) fn minimal(model: Option<&Path>) -> Result<()> {
         placed == (whole.next_multiple_of(16) + 1).next_multiple_of(16),
         "the linker has placed {placed} bytes of arena, and the command line says {whole}"
     );
+    let (flash, stack) = (footprint.flash.saturating_sub(bytes), stack::measure(&elf)?);
     println!("{} on a Cortex-M4, by the smallest build", model.display());
     println!(
         "  flash  {} bytes without the model's {} (sum of the image's loaded segments)",
-        thousands(footprint.flash - bytes),
+        thousands(flash),
         thousands(bytes)
     );
     println!(
@@ -181,9 +230,9 @@ pub(crate) fn minimal(model: Option<&Path>) -> Result<()> {
     );
     println!(
         "  stack  {} bytes of one run, by a painted stack",
-        thousands(stack::measure(&elf)?.into())
+        thousands(stack.into())
     );
-    Ok(())
+    Ok((flash, stack))
 }
 
 fn read() -> Result<Table> {
@@ -254,7 +303,8 @@ fn page(found: &Table) -> String {
     let mut text = format!(
         "# Flash and RAM of each image\n\n\
          Bytes of what `cargo xtask firmware BOARD` builds, and of the smallest program\n\
-         (`firmware/{MINIMAL}`, on a Cortex-M4), with the digits example as the model. Written by\n\
+         (`firmware/{MINIMAL}`, on a Cortex-M4), with the digits example as the model; and of the\n\
+         programs of `examples/motion-firmware`, with theirs. Written by\n\
          `cargo xtask footprint --bless`; CI fails when flash or RAM grows by more than {TOLERANCE} %\n\
          over `{FILE}`.\n\n\
          Boards link every operator, but for the microbit, so that any model can be uploaded; their RAM\n\

@@ -107,6 +107,9 @@ fn stack(missing: &[&Tool], images: Option<&Vec<Image>>) -> Result<Outcome> {
     }
     let images = images.context("the images are not built")?;
     ensure!(stack::check(images)?, "a run takes too much stack");
+    let models: Vec<_> = images.iter().map(|image| image.model.clone()).collect();
+    // Without the models that are not in the repository there is none; that was said before.
+    let _ = footprint::check_minimal(&models)?;
     Ok(Outcome::Passed)
 }
 

@@ -69,12 +69,15 @@ impl fmt::Display for Refusal {
                 bytes(found),
                 bytes(room)
             ),
+            // What operators work in is behind the arena that the command line knows.
             Error::TooLargeForArena { bytes: found, room } => write!(
                 f,
-                "the model needs an arena of {} bytes, and the image has {}: compile it with \
-                 `--ram {room}`, or build an image with a larger arena",
+                "the model needs an arena of {} bytes, and the image has {}: compile it with `--ram` and \
+                 {} bytes less than the arena that `niwaki inspect` shows, or build an image with a \
+                 larger arena",
                 bytes(found),
-                bytes(room)
+                bytes(room),
+                bytes(found.saturating_sub(room))
             ),
             Error::NotAModel => f.write_str(
                 "this is no niwaki model: make one with `niwaki compile MODEL.onnx -o MODEL.niwaki`",
