@@ -29,6 +29,8 @@ mod registers;
 pub mod wire;
 
 pub use bus::Bus;
+/// How a transaction of [`Failures`] fails.
+pub use embedded_hal::i2c::ErrorKind;
 #[cfg(feature = "std")]
 pub use host::Host;
 #[cfg(feature = "recordings")]
