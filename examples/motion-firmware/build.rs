@@ -24,7 +24,12 @@ fn main() {
         .filter(|(feature, _)| var_os(feature).is_some())
         .map(|(_, map)| map);
     match (wanted.next(), wanted.next()) {
-        (Some(map), None) => niwaki_build::link_with(map),
+        (Some(map), None) => {
+            niwaki_build::link_with(map);
+            // Each one is an edge of the call graph that `cargo xtask panics` reads. They are in the ELF
+            // alone, and take no flash.
+            println!("cargo::rustc-link-arg-bins=--emit-relocs");
+        }
         (Some(_), Some(_)) => println!(
             "cargo::error=the boards have different memory maps: build with one of the features \
              mps2 and nrf52840"

@@ -1,7 +1,5 @@
 //! The last five seconds.
 
-use heapless::HistoryBuf;
-
 use crate::model;
 
 /// Channels of a step: acceleration x, y, z in m/s², angular rate x, y, z in rad/s.
@@ -19,44 +17,62 @@ const _: () = assert!(matches!(model::INPUT_SHAPE, [1, CHANNELS, STEPS]));
 /// One step of all channels.
 pub type Sample = [f32; CHANNELS];
 
-/// A ring of the last [`STEPS`] samples, and when the next result is due.
+/// The last [`STEPS`] samples, and when the next result is due.
 ///
 /// Samples in it follow one another without a gap: who misses one calls [`Window::restart`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Window {
-    samples: HistoryBuf<Sample, STEPS>,
+    /// Oldest first, the newest in the last place. A ring would save moving 1,200 bytes ten times a
+    /// second, and have indices that the optimiser cannot see to be in range.
+    samples: [Sample; STEPS],
+    /// How many of them have been taken since the last [`Window::restart`].
+    len: usize,
     /// Samples since the last result.
     fresh: usize,
 }
 
+impl Default for Window {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Window {
     /// An empty window.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self {
+            samples: [[0.0; CHANNELS]; STEPS],
+            len: 0,
+            fresh: 0,
+        }
     }
 
     /// Forgets all samples.
-    pub fn restart(&mut self) {
-        self.samples.clear();
-        self.fresh = 0;
+    pub const fn restart(&mut self) {
+        (self.len, self.fresh) = (0, 0);
     }
 
     /// Takes the next sample. True when a result is due: when the window is full for the first time, and
     /// every [`HOP`] samples from then on.
     pub fn push(&mut self, sample: Sample) -> bool {
-        self.samples.write(sample);
+        self.samples.copy_within(1.., 0);
+        if let Some(newest) = self.samples.last_mut() {
+            *newest = sample;
+        }
+        self.len = (self.len + 1).min(STEPS);
         self.fresh += 1;
-        let due = self.samples.is_full() && self.fresh >= HOP;
+        let due = self.len == STEPS && self.fresh >= HOP;
         if due {
             self.fresh = 0;
         }
         due
     }
 
-    /// Writes the samples, oldest first, as the model wants them: [1,6,50], channel by channel.
+    /// Writes the samples, oldest first, as the model wants them: [1,6,50], channel by channel. To be
+    /// called when a result is due; before, there are older samples, or zeros, where some are missing.
     pub fn fill(&self, input: &mut model::Input) {
         let (channels, _) = input.as_chunks_mut::<STEPS>();
-        for (step, sample) in self.samples.oldest_ordered().enumerate() {
+        for (step, sample) in self.samples.iter().enumerate() {
             for (channel, &value) in channels.iter_mut().zip(sample) {
                 if let Some(to) = channel.get_mut(step) {
                     *to = value;
