@@ -107,12 +107,20 @@ pub(crate) fn image(
 ///
 /// When it does not build.
 pub(crate) fn motion_image(root: &Path, feature: &str) -> Result<PathBuf> {
-    let build = ["build", "--release", "--target", CORTEX_M4F];
-    let program = format!("motion-{feature}");
-    let mut command = cargo(root, &build);
-    command.args(["--package=motion-firmware", "--bin", &program]);
-    run(command.args(["--features", feature]))?;
-    Ok(release_folder(root, CORTEX_M4F).join(program))
+    run(&mut motion(root, "build", feature))?;
+    Ok(release_folder(root, CORTEX_M4F).join(format!("motion-{feature}")))
+}
+
+/// Programs of `examples/motion-firmware`, by their features. Their memory maps differ, so that they are
+/// built one at a time.
+pub(crate) const MOTION_FEATURES: [&str; 2] = ["mps2", "nrf52840"];
+
+/// Cargo with a verb, for the program that has `feature`.
+fn motion(root: &Path, verb: &str, feature: &str) -> Command {
+    let mut command = cargo(root, &[verb, "--release", "--target", CORTEX_M4F]);
+    command.args(["--package=motion-firmware", "--features", feature]);
+    command.args(["--bin", &format!("motion-{feature}")]);
+    command
 }
 
 /// The tests of the firmware's crates that need no board.
@@ -147,7 +155,12 @@ pub(crate) fn lint(root: &Path) -> Result<()> {
         let mut command = board.cargo("clippy");
         run(command.args(deny).env("NIWAKI_MODEL", &model))?;
     }
-    Ok(())
+    for feature in MOTION_FEATURES {
+        run(motion(root, "clippy", feature).args(deny))?;
+    }
+    // What the program of the host needs is on in the first line here; without it the crate is the board's.
+    let sensor = ["clippy", "--package=motion-sensor", "--target", CORTEX_M4F];
+    run(cargo(root, &sensor).arg("--lib").args(deny))
 }
 
 /// What `bin/kernels` of the measuring image needs of the runtime.

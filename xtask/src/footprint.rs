@@ -103,7 +103,7 @@ fn images() -> Result<Vec<Built>> {
             model: fs::metadata(board.model())?.len(),
         });
     }
-    for feature in MOTION {
+    for feature in firmware::MOTION_FEATURES {
         println!("building examples/motion-firmware for {feature}");
         images.push(Built {
             name: format!("examples/motion-firmware, {feature}"),
@@ -127,8 +127,7 @@ const MINIMAL: &str = "examples/minimal";
 const MINIMAL_FLASH: u64 = 24_000;
 const MINIMAL_STACK: u32 = 1023;
 
-/// Programs of `examples/motion-firmware`, by their features, and their model.
-const MOTION: [&str; 2] = ["mps2", "nrf52840"];
+/// The model of the programs of `examples/motion-firmware`.
 const MOTION_MODEL: &str = "examples/motion-firmware/motion.niwaki";
 
 /// Builds the smallest program with a model in it.
