@@ -40,8 +40,11 @@ const PASSES = [
   "--merge-blocks",
   "--remove-unused-brs",
   "--remove-unused-names",
-  "--duplicate-function-elimination",
+  "--merge-locals",
+  "--rse",
   "--vacuum",
+  "--duplicate-function-elimination",
+  "--reorder-functions",
 ];
 
 const [out, ...modules] = argv.slice(2);

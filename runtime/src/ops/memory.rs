@@ -288,9 +288,9 @@ impl<'m, 'a> Memory<'m, 'a> {
         self.read_parameters().ok_or(Fault)
     }
 
-    /// The operator's parameters; `None` when the record is not of this kind. A function of its own, so
-    /// that what it reads with is not on the stack while the kernel runs.
-    #[inline(never)]
+    /// The operator's parameters; `None` when the record is not of this kind. On a microcontroller a
+    /// function of its own, so that what it reads with is not on the stack while the kernel runs.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub(crate) fn read_parameters<P: Record>(&self) -> Option<P> {
         self.operator.parameters()
     }
