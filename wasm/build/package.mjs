@@ -40,6 +40,8 @@ const PASSES = [
   "--merge-blocks",
   "--remove-unused-brs",
   "--remove-unused-names",
+  "--duplicate-function-elimination",
+  "--vacuum",
   "--merge-locals",
   "--rse",
   "--vacuum",
