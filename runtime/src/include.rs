@@ -12,7 +12,7 @@
 
 use crate::artifact::{DataType, Header, MAGIC, OperatorHeader, Port, Record, Strip, Tensor};
 use crate::error::Section;
-use crate::ops::Codes;
+use crate::ops::{Codes, OperatorSet};
 use crate::{FORMAT_VERSION, MAX_RANK, NUMERICS_VERSION};
 
 /// Words of the header, in its order.
@@ -180,6 +180,27 @@ impl<'m> Included<'m> {
         }
         bytes
     }
+}
+
+/// Stops the build of a program with a model that could not run in it: by an operator set that lacks one of
+/// the model's, or an arena of fewer bytes than [`crate::Model::arena_bytes`] says with that set. For
+/// programs that take other models too, and whose set and arena are not the model's own.
+///
+/// # Panics
+///
+/// When it could not, or when `model` is no artifact: while the program is compiled, in a constant.
+pub const fn assert_runs<S: OperatorSet>(model: &[u8], arena: usize) {
+    let model = Included::open(model);
+    assert!(
+        S::CODES.has_all(model.codes()),
+        "the model has an operator that this program lacks: `niwaki inspect` shows those of the model"
+    );
+    let needed = model.word(WORDS_AT, ARENA_BYTES) as usize;
+    assert!(
+        session_bytes(needed, S::CODES) <= arena,
+        "the model needs a larger arena than this program has: compile it with `niwaki compile --ram BYTES`, \
+         or give the program a larger arena"
+    );
 }
 
 /// Bytes that a session needs of an arena that the file says, with these operators.

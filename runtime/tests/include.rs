@@ -46,6 +46,36 @@ fn codes<S: OperatorSet>() -> Vec<u16> {
     table.filter(|&code| S::name(code).is_some()).collect()
 }
 
+niwaki::operator_set!(struct Others: AddI8, ConvF32);
+
+// As programs say it.
+const _: () = niwaki::include::assert_runs::<All>(digits::MODEL, digits::ARENA_BYTES);
+
+#[test]
+fn a_program_with_too_small_an_arena_or_too_few_operators_is_not_built() {
+    use niwaki::include::assert_runs;
+
+    type Assertion = fn(&[u8], usize);
+    let refusal = |assertion: Assertion, model: &'static [u8], arena: usize| {
+        let payload = std::panic::catch_unwind(|| assertion(model, arena)).err()?;
+        let message = payload.downcast::<&str>().expect("a text");
+        Some(*message)
+    };
+    let of_the_model = assert_runs::<digits::ModelOperators>;
+    let others = assert_runs::<Others>;
+    let (model, bytes) = (digits::MODEL, digits::ARENA_BYTES);
+    assert_eq!(refusal(of_the_model, model, bytes), None);
+    let small = refusal(of_the_model, model, bytes - 1).unwrap();
+    assert!(small.contains("needs a larger arena"), "{small}");
+    let few = refusal(others, model, bytes).unwrap();
+    assert!(
+        few.contains("has an operator that this program lacks"),
+        "{few}"
+    );
+    let other = refusal(of_the_model, &[0; 200], bytes).unwrap();
+    assert!(other.contains("no .niwaki file"), "{other}");
+}
+
 #[test]
 fn a_run_by_types_gives_the_bits_of_a_run_by_slices() {
     let input: digits::Input = core::array::from_fn(|i| (i % 7) as f32 / 7.0);

@@ -484,6 +484,18 @@ impl Codes {
             word < Self::WORDS && self.0[word] >> (code % 64) & 1 == 1
         }
     }
+
+    /// Whether all of those are among them.
+    pub const fn has_all(self, others: Self) -> bool {
+        let mut code = 0;
+        while code < Self::WORDS as u16 * 64 {
+            if others.has(code) && !self.has(code) {
+                return false;
+            }
+            code += 1;
+        }
+        true
+    }
 }
 
 /// Defines an operator set: a type that links just the operators that it names.

@@ -6,6 +6,20 @@ use niwaki::OperatorSet;
 use niwaki_firmware::{Board, Device, Memory, ModelStore, NoStore, Start, Turn};
 use niwaki_store::{Boot, Error, MappedFlash, Store};
 
+/// The model that runs until another one is uploaded: module `model`, of the file that the build script has
+/// checked by `niwaki_build::embed_model`. One that could not run with these operators, or in an arena of
+/// that many bytes, stops the build.
+#[macro_export]
+macro_rules! first_model {
+    ($operators:ty, $arena:expr) => {
+        mod model {
+            ::niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
+        }
+
+        const _: () = ::niwaki::include::assert_runs::<$operators>(model::MODEL, $arena);
+    };
+}
+
 /// Runs the application for ever: the model in the active slot, or `embedded` where that is none, fed
 /// and updated over `link`.
 ///

@@ -12,22 +12,22 @@ use esp_hal::time::{Duration, Instant};
 use esp_hal::timer::timg::{MwdtStage, TimerGroup};
 use esp_hal::uart::{Config, Uart};
 use niwaki::All;
-use niwaki_board::{PlainBoard, RamStore, halt, serve, stack};
+use niwaki_board::{PlainBoard, RamStore, first_model, halt, serve, stack};
 use niwaki_firmware::{Memory, Meter};
 use niwaki_wire::Unit;
 use panic_halt as _;
 use static_cell::ConstStaticCell;
 
-/// The model that runs until another one is uploaded.
-mod model {
-    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
-}
-
 // What the boot loader of ESP-IDF wants to know of the program.
 esp_bootloader_esp_idf::esp_app_desc!();
 
-/// An arena of 96 KiB, and room for digests or costs of 256 operators.
-static MEMORY: ConstStaticCell<Memory<{ 96 << 10 }, 0, 256>> = ConstStaticCell::new(Memory::new());
+/// Bytes of the arena.
+const ARENA: usize = 96 << 10;
+
+first_model!(All, ARENA);
+
+/// Room for digests or costs of 256 operators too.
+static MEMORY: ConstStaticCell<Memory<ARENA, 0, 256>> = ConstStaticCell::new(Memory::new());
 
 /// Two slots of 64 KiB.
 static STORE: ConstStaticCell<RamStore<{ 64 << 10 }>> = ConstStaticCell::new(RamStore::new());

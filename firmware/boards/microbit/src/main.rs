@@ -7,7 +7,7 @@
 use core::cell::{Cell, RefCell};
 
 use cortex_m_rt::entry;
-use niwaki_board::{NvmcFlash, PlainBoard, halt, serve};
+use niwaki_board::{NvmcFlash, PlainBoard, first_model, halt, serve};
 use niwaki_firmware::{Memory, Meter};
 use niwaki_store::{Store, Trust};
 use niwaki_wire::Unit;
@@ -19,19 +19,19 @@ use nrf51_hal::wdt::{Watchdog, count};
 use panic_halt as _;
 use static_cell::ConstStaticCell;
 
-/// The model that runs until another one is uploaded.
-mod model {
-    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
-}
-
 niwaki::operator_set! {
     /// What small classifiers are made of: all operators would not fit.
     struct Few: ConvI8, DepthwiseConvI8, FullyConnectedI8, AddI8, MaxPoolI8, AveragePoolI8, LookupI8,
         SoftmaxI8, SoftmaxF32, QuantizeI8, DequantizeI8, Transpose, Pad
 }
 
-/// An arena of 6 KiB, and room for digests or costs of 24 operators. What is left of the RAM is the stack.
-static MEMORY: ConstStaticCell<Memory<6144, 0, 24>> = ConstStaticCell::new(Memory::new());
+/// Bytes of the arena. What is left of the RAM is the stack.
+const ARENA: usize = 6 << 10;
+
+first_model!(Few, ARENA);
+
+/// Room for digests or costs of 24 operators too.
+static MEMORY: ConstStaticCell<Memory<ARENA, 0, 24>> = ConstStaticCell::new(Memory::new());
 
 /// Behind the image, see memory.x: two pages of journal, and two slots.
 const PAGE: usize = 1024;

@@ -6,17 +6,17 @@
 
 use cortex_m_rt::entry;
 use niwaki::All;
-use niwaki_board::{Mps, RamStore, stop_at_faults};
+use niwaki_board::{Mps, RamStore, first_model, stop_at_faults};
 use niwaki_firmware::Memory;
 use static_cell::ConstStaticCell;
 
-/// The model that runs until another one is uploaded.
-mod model {
-    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
-}
+/// Bytes of the arena.
+const ARENA: usize = 2 << 20;
 
-/// An arena of 2 MiB, and room for digests or costs of 512 operators.
-static MEMORY: ConstStaticCell<Memory<{ 2 << 20 }, 0, 512>> = ConstStaticCell::new(Memory::new());
+first_model!(All, ARENA);
+
+/// Room for digests or costs of 512 operators too.
+static MEMORY: ConstStaticCell<Memory<ARENA, 0, 512>> = ConstStaticCell::new(Memory::new());
 
 /// Two slots of 2 MiB.
 static STORE: ConstStaticCell<RamStore<{ 2 << 20 }>> = ConstStaticCell::new(RamStore::new());

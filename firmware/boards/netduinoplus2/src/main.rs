@@ -7,7 +7,7 @@ use core::cell::RefCell;
 
 use cortex_m_rt::entry;
 use niwaki::All;
-use niwaki_board::{NbLine, PlainBoard, RamStore, Rate, SysTickClock, halt, serve};
+use niwaki_board::{NbLine, PlainBoard, RamStore, Rate, SysTickClock, first_model, halt, serve};
 use niwaki_firmware::Memory;
 use niwaki_wire::Unit;
 use panic_halt as _;
@@ -18,13 +18,13 @@ use stm32f4xx_hal::rcc::Config as Clocks;
 use stm32f4xx_hal::serial::{Serial, config::Config};
 use stm32f4xx_hal::watchdog::IndependentWatchdog;
 
-/// The model that runs until another one is uploaded.
-mod model {
-    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
-}
+/// Bytes of the arena.
+const ARENA: usize = 24 << 10;
 
-/// An arena of 24 KiB, and room for digests or costs of 128 operators.
-static MEMORY: ConstStaticCell<Memory<{ 24 << 10 }, 0, 128>> = ConstStaticCell::new(Memory::new());
+first_model!(All, ARENA);
+
+/// Room for digests or costs of 128 operators too.
+static MEMORY: ConstStaticCell<Memory<ARENA, 0, 128>> = ConstStaticCell::new(Memory::new());
 
 /// Two slots of 36 KiB.
 static STORE: ConstStaticCell<RamStore<{ 36 << 10 }>> = ConstStaticCell::new(RamStore::new());

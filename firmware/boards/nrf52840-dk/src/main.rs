@@ -8,7 +8,7 @@ use core::cell::RefCell;
 
 use cortex_m_rt::entry;
 use niwaki::All;
-use niwaki_board::{Duplex, NvmcFlash, PlainBoard, Rate, SysTickClock, halt, serve};
+use niwaki_board::{Duplex, NvmcFlash, PlainBoard, Rate, SysTickClock, first_model, halt, serve};
 use niwaki_firmware::Memory;
 use niwaki_store::{Store, Trust};
 use niwaki_wire::Unit;
@@ -20,14 +20,13 @@ use nrf52840_hal::wdt::{Watchdog, count};
 use panic_halt as _;
 use static_cell::ConstStaticCell;
 
-/// The model that runs until another one is uploaded.
-mod model {
-    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
-}
+/// Bytes of the arena. What is left of the RAM is the stack.
+const ARENA: usize = 160 << 10;
 
-/// An arena of 160 KiB, and room for digests or costs of 512 operators. What is left of the RAM is the
-/// stack.
-static MEMORY: ConstStaticCell<Memory<{ 160 << 10 }, 0, 512>> = ConstStaticCell::new(Memory::new());
+first_model!(All, ARENA);
+
+/// Room for digests or costs of 512 operators too.
+static MEMORY: ConstStaticCell<Memory<ARENA, 0, 512>> = ConstStaticCell::new(Memory::new());
 
 /// What the UART takes and gives at once, which DMA needs in RAM. Its `write` expects to fill the first
 /// one, so that it has room for one byte.

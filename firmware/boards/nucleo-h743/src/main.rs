@@ -9,7 +9,7 @@ use core::cell::RefCell;
 use cortex_m_rt::entry;
 use embedded_hal_nb::{nb, serial};
 use niwaki::All;
-use niwaki_board::{NbLine, PlainBoard, RamStore, Rate, SysTickClock, halt, serve};
+use niwaki_board::{NbLine, PlainBoard, RamStore, Rate, SysTickClock, first_model, halt, serve};
 use niwaki_firmware::Memory;
 use niwaki_wire::Unit;
 use panic_halt as _;
@@ -19,13 +19,13 @@ use stm32h7xx_hal::pac::{Peripherals, USART3};
 use stm32h7xx_hal::prelude::*;
 use stm32h7xx_hal::serial::Serial;
 
-/// The model that runs until another one is uploaded.
-mod model {
-    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
-}
+/// Bytes of the arena.
+const ARENA: usize = 256 << 10;
 
-/// An arena of 256 KiB, and room for digests or costs of 512 operators.
-static MEMORY: ConstStaticCell<Memory<{ 256 << 10 }, 0, 512>> = ConstStaticCell::new(Memory::new());
+first_model!(All, ARENA);
+
+/// Room for digests or costs of 512 operators too.
+static MEMORY: ConstStaticCell<Memory<ARENA, 0, 512>> = ConstStaticCell::new(Memory::new());
 
 /// Two slots of 112 KiB.
 static STORE: ConstStaticCell<RamStore<{ 112 << 10 }>> = ConstStaticCell::new(RamStore::new());

@@ -7,7 +7,9 @@
 use core::cell::RefCell;
 
 use niwaki::All;
-use niwaki_board::{PlainBoard, Rate, Rom, RomFlash, SysTickClock, UsbLine, halt, serve};
+use niwaki_board::{
+    PlainBoard, Rate, Rom, RomFlash, SysTickClock, UsbLine, first_model, halt, serve,
+};
 use niwaki_firmware::Memory;
 use niwaki_store::{Store, Trust};
 use niwaki_wire::Unit;
@@ -20,20 +22,19 @@ use rp2040_hal::{Watchdog, entry, rom_data};
 use static_cell::ConstStaticCell;
 use usb_device::bus::UsbBusAllocator;
 
-/// The model that runs until another one is uploaded.
-mod model {
-    niwaki::include_model!(concat!(env!("OUT_DIR"), "/model.niwaki"));
-}
-
 /// Sets up the flash that the board has.
 #[allow(unsafe_code, reason = "the ROM looks for it there")]
 #[unsafe(link_section = ".boot2")]
 #[used]
 static BOOT2: [u8; 256] = rp2040_boot2::BOOT_LOADER_W25Q080;
 
-/// An arena of 160 KiB, and room for digests or costs of 512 operators. What is left of the RAM is the
-/// stack.
-static MEMORY: ConstStaticCell<Memory<{ 160 << 10 }, 0, 512>> = ConstStaticCell::new(Memory::new());
+/// Bytes of the arena. What is left of the RAM is the stack.
+const ARENA: usize = 160 << 10;
+
+first_model!(All, ARENA);
+
+/// Room for digests or costs of 512 operators too.
+static MEMORY: ConstStaticCell<Memory<ARENA, 0, 512>> = ConstStaticCell::new(Memory::new());
 
 /// Behind the image, see memory.x: two sectors of journal, and two slots.
 const JOURNAL: u32 = 1 << 20;
