@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use motion_sensor::{ErrorKind, Failures, Host, Motion, Recordings};
-use niwaki_tests::{in_ci, niwaki, root, stderr};
+use niwaki_tests::{firmware, niwaki, root, stderr};
 use niwaki_tools::artifact::Artifact;
 use niwaki_tools::data::{Elements, Samples};
 use niwaki_tools::device::{Client, Options, update_of};
@@ -28,23 +28,8 @@ const BACKOFF: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program's ELF, built once for all tests.
-static IMAGE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = root().join("firmware");
-    let target = folder.join("target");
-    let build = "build --release --target thumbv7em-none-eabihf --package motion-firmware \
-                 --bin motion-mps2 --features mps2";
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo
-        .args(build.split_whitespace())
-        // What the host's settings say is for the host.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .env("CARGO_TARGET_DIR", &target)
-        .current_dir(&folder);
-    let output = cargo.output().expect("cargo starts");
-    assert!(output.status.success(), "{}", stderr(&output));
-    target.join("thumbv7em-none-eabihf/release/motion-mps2")
-});
+static IMAGE: LazyLock<PathBuf> =
+    LazyLock::new(|| firmware::program("motion-firmware", "motion-mps2", "mps2"));
 
 /// The board, with the sensor on its second UART and a line to `niwaki device` on its first one. The
 /// emulator ends with it.
@@ -57,14 +42,11 @@ struct Board {
 impl Board {
     /// Starts the board; `None` where it cannot be run, which is said.
     fn start() -> Option<Self> {
-        let qemu = "qemu-system-arm";
-        if Command::new(qemu).arg("--version").output().is_err() {
-            assert!(!in_ci(), "{qemu} is not installed");
-            eprintln!("SKIPPED: {qemu} is not installed");
+        if !firmware::has_qemu() {
             return None;
         }
         let listeners = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-        let mut command = Command::new(qemu);
+        let mut command = Command::new(firmware::QEMU);
         command
             .args(["-M", "mps2-an386", "-display", "none", "-monitor", "none"])
             .args(["-icount", "shift=0"])

@@ -47,6 +47,13 @@ impl core::fmt::Display for Digest {
     }
 }
 
+#[cfg(feature = "defmt")]
+impl defmt::Format for Digest {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=u64:016x}", self.0);
+    }
+}
+
 /// Marsaglia's xorshift32 (<https://doi.org/10.18637/jss.v008.i14>), the source of golden inputs.
 #[derive(Clone, Debug)]
 pub struct Xorshift32(u32);

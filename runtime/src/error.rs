@@ -4,6 +4,7 @@ use core::fmt;
 
 /// A section of an artifact, in file order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum Section {
     /// Tensor records.
@@ -50,6 +51,7 @@ impl Section {
 
 /// A rule of the format that a record breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Rule {
     /// The record ends before its last field.
     Truncated,
@@ -113,6 +115,7 @@ impl fmt::Display for Rule {
 
 /// Why a file was refused. Nothing has been run, nothing has been written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum LoadError {
     /// The bytes do not begin with the magic of a niwaki artifact.
     NotAnArtifact,
@@ -206,10 +209,12 @@ impl core::error::Error for LoadError {}
 /// An operator met what the checks at load exclude. It is a defect of this crate: the outputs of
 /// the run are not valid, no memory has been harmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Fault;
 
 /// Why a call on a session was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum RunError {
     /// The arena is smaller than the artifact asks for.
     ArenaTooSmall {

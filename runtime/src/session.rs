@@ -33,6 +33,7 @@ element!(i8 => I8, u8 => U8, i16 => I16, u16 => U16, i32 => I32, f32 => F32);
 /// How far a run has come that is made piece by piece, see [`Session::step`]. It borrows nothing,
 /// so that it can be kept from one call of a program to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Progress {
     /// Index of the first operator of the group that is at work.
     group: usize,

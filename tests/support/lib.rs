@@ -1,6 +1,7 @@
 //! What the tests share: where models and data are, and how they are compiled.
 
 pub mod conformance;
+pub mod firmware;
 pub mod models;
 pub mod onnx;
 pub mod pruned;

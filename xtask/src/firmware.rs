@@ -140,8 +140,10 @@ pub(crate) fn test(root: &Path) -> Result<()> {
 pub(crate) fn lint(root: &Path) -> Result<()> {
     let deny = ["--", "--deny=warnings"];
     run(cargo(root, &["clippy", "--all-targets"]).args(deny))?;
-    let probe = ["clippy", "--package=niwaki-probe", "--target", CORTEX_M4F];
-    run(cargo(root, &probe).args(deny))?;
+    for package in ["niwaki-probe", "niwaki-embassy"] {
+        let clippy = ["clippy", "--package", package, "--target", CORTEX_M4F];
+        run(cargo(root, &clippy).args(deny))?;
+    }
     let store = ["clippy", "--package=niwaki-store", "--target", CORTEX_M4F];
     run(cargo(root, &store).arg("--features=signature").args(deny))?;
 

@@ -5,6 +5,7 @@ use crate::MAX_RANK;
 
 /// Element type of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[repr(u8)]
 pub enum DataType {
     /// Signed 8-bit integer.
