@@ -1,5 +1,5 @@
-//! Fuzzing: what is of unknown origin, an ONNX model and an artifact, changed at random for as long
-//! as one likes. The targets are in `tests/fuzz`; what they find stays there in `artifacts`.
+//! Fuzzing: what is of unknown origin, an ONNX model, an artifact and what comes over a line, changed at
+//! random for as long as one likes. The targets are in `tests/fuzz`; what they find stays there in `artifacts`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::{conformance, demo, paths, shell};
 
 /// The fuzz targets, each named after what it reads.
-const TARGETS: [&str; 2] = ["model", "artifact"];
+const TARGETS: [&str; 3] = ["model", "artifact", "frames"];
 
 /// Largest file to begin with: small ones are changed to more purpose.
 const SEED_BYTES: u64 = 8 << 10;
@@ -61,7 +61,8 @@ fn folder() -> PathBuf {
 /// Puts what the targets begin with into their corpora, where it is not yet: the small models of
 /// ONNX's conformance cases and that of the digits example, and what they compile to.
 fn seeds(corpus: &Path) -> Result<()> {
-    let [models, artifacts] = TARGETS.map(|target| corpus.join(target));
+    // Frames begin with nothing: a few bytes are one already.
+    let [models, artifacts, _] = TARGETS.map(|target| corpus.join(target));
     let done = corpus.join("seeded");
     if done.is_file() {
         return Ok(());

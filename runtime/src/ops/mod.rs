@@ -117,7 +117,7 @@ pub trait Operator: Registered {
     /// Its parameters, as stored.
     type Params: Record;
 
-    /// Bytes that it writes before it reads them, beside the arena: see [`Memory::workspace`].
+    /// Bytes that it writes before it reads them, beside the arena: what `Memory::workspace` gives.
     const WORKSPACE: usize = 0;
 
     /// Checks parameters and tensors so that [`Operator::run`] cannot fail.
