@@ -106,8 +106,7 @@ impl Target {
         // Windows in the form that the machine multiplies, sums, and windows as they are brought together.
         let products = match name {
             "cortex-m0" => (160 + 128) * 4 + 4 * 40,
-            "cortex-m55" => (144 + 128) * 4 + 2 * 40,
-            _ => (72 + 64) * 4 + 2 * 40,
+            _ => (144 + 128) * 4 + 2 * 40,
         };
         let sparse = match name {
             "cortex-m4" | "cortex-m7" => (128 + 64) * 4,

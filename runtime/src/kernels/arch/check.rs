@@ -13,7 +13,7 @@ use crate::numerics::OutputStage;
 const BYTES: usize = 2048;
 
 /// Elements of a window that every instruction set has room for, with as many pixels as there are.
-const PIECE: usize = if cfg!(niwaki_thumb1) { 40 } else { 72 };
+const PIECE: usize = if cfg!(niwaki_thumb1) { 40 } else { 144 };
 
 /// Results of a draw, at most.
 const RESULTS: usize = 512;
@@ -71,7 +71,9 @@ impl Job for Draw<'_> {
         let mut below = |end: usize| (random.next_u32() as usize).checked_rem(end).unwrap_or(0);
         // The ends of the range, where sums overflow first, or anything.
         let is_extreme = below(2) == 0;
-        let mut bytes = [[0i8; BYTES]; 2];
+        // Weights of whole words have to begin at them.
+        let mut words = [[0u32; BYTES / 4]; 2];
+        let bytes: &mut [[i8; BYTES]; 2] = bytemuck::cast_mut(&mut words);
         for byte in bytes.as_flattened_mut() {
             let any = below(256) as u8 as i8;
             *byte = if !is_extreme {
@@ -82,7 +84,7 @@ impl Job for Draw<'_> {
                 127
             };
         }
-        let [x, w] = &bytes;
+        let [x, w] = &*bytes;
         let stage = |below: &mut dyn FnMut(usize) -> usize| {
             let zero_point = below(256) as i32 - 128;
             let low = below(256) as i32 - 128;
@@ -95,7 +97,10 @@ impl Job for Draw<'_> {
 
         // Products.
         let pixels = 1 + below(PIXELS);
-        let (len, outputs) = (1 + below(150), 1 + below(12));
+        // Any lengths and places, or those of whole words.
+        let whole = [1, 8][below(2)];
+        let to_whole = |n: usize| n.next_multiple_of(whole);
+        let (len, outputs) = (to_whole(1 + below(150)), 1 + below(12));
         let filters = Filters {
             weights: w.get(..len * outputs)?,
             len,
@@ -103,8 +108,8 @@ impl Job for Draw<'_> {
             multipliers: &[],
             stage: stage(&mut below)?,
         };
-        let start = below(len);
-        let end = start + 1 + below((len - start).min(PIECE));
+        let start = below(len) / whole * whole;
+        let end = start + to_whole(1 + below((len - start).min(PIECE)));
         let piece = start..end.min(len);
         let Workspace {
             mut windows,
