@@ -98,7 +98,7 @@ impl Job for Draw<'_> {
         // Products.
         let pixels = 1 + below(PIXELS);
         // Any lengths and places, or those of whole words.
-        let whole = [1, 8][below(2)];
+        let whole = if below(2) == 0 { 1 } else { 8 };
         let to_whole = |n: usize| n.next_multiple_of(whole);
         let (len, outputs) = (to_whole(1 + below(150)), 1 + below(12));
         let filters = Filters {
