@@ -2,10 +2,10 @@
 //! back.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
-use niwaki_tests::{in_ci, models, niwaki, root, shared, stderr};
+use niwaki_tests::{firmware, models, niwaki, root, shared, stderr};
 use niwaki_tools::artifact::{Artifact, SampleResult};
 use niwaki_tools::data::{Elements, Samples, Side as DataSide, read_samples};
 use niwaki_tools::device::{BOARDS, Client, Emulator, Options, Refusal, update_of};
@@ -17,10 +17,7 @@ const INPUTS: usize = 20;
 
 /// The application's image; `None` where it cannot be run, which is said.
 fn image() -> Option<PathBuf> {
-    let qemu = Command::new("qemu-system-arm").arg("--version").output();
-    if qemu.is_err() {
-        assert!(!in_ci(), "qemu-system-arm is not installed");
-        eprintln!("SKIPPED: qemu-system-arm is not installed");
+    if !firmware::has(firmware::QEMU) {
         return None;
     }
     Some(Emulator::build(BOARD).expect("the image builds"))
@@ -128,11 +125,9 @@ fn every_emulated_board_gives_the_bits_of_the_host() {
     for name in BOARDS.into_iter().filter(|name| *name != BOARD) {
         let qemu = match name {
             "riscv-virt" => "qemu-system-riscv32",
-            _ => "qemu-system-arm",
+            _ => firmware::QEMU,
         };
-        if Command::new(qemu).arg("--version").output().is_err() {
-            assert!(!in_ci(), "{qemu} is not installed");
-            eprintln!("SKIPPED {name}: {qemu} is not installed");
+        if !firmware::has(qemu) {
             continue;
         }
         let image = Emulator::build(name).expect("the image builds");

@@ -8,7 +8,7 @@ use niwaki_tests::firmware;
 
 #[test]
 fn a_model_runs_beside_another_task_and_its_errors_are_logged() {
-    if !firmware::has_qemu() {
+    if !firmware::has(firmware::QEMU) {
         return;
     }
     let image = firmware::program("niwaki-embassy", "niwaki-embassy", "");

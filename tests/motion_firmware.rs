@@ -42,7 +42,7 @@ struct Board {
 impl Board {
     /// Starts the board; `None` where it cannot be run, which is said.
     fn start() -> Option<Self> {
-        if !firmware::has_qemu() {
+        if !firmware::has(firmware::QEMU) {
             return None;
         }
         let listeners = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());

@@ -1,23 +1,23 @@
-//! Programs for the emulated Cortex-M4.
+//! Emulators, and programs for the emulated Cortex-M4.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::{in_ci, root, stderr};
 
-/// What emulates it.
+/// What emulates it, and every other Cortex-M.
 pub const QEMU: &str = "qemu-system-arm";
 
-/// Whether QEMU is there. Where it is not the test is skipped, loudly.
+/// Whether this emulator is there. Where it is not the test is skipped, loudly.
 ///
 /// # Panics
 ///
 /// With `CI=true`, when it is not there.
-pub fn has_qemu() -> bool {
-    let is_there = Command::new(QEMU).arg("--version").output().is_ok();
+pub fn has(emulator: &str) -> bool {
+    let is_there = Command::new(emulator).arg("--version").output().is_ok();
     if !is_there {
-        assert!(!in_ci(), "{QEMU} is not installed");
-        eprintln!("SKIPPED: {QEMU} is not installed");
+        assert!(!in_ci(), "{emulator} is not installed");
+        eprintln!("SKIPPED: {emulator} is not installed");
     }
     is_there
 }
