@@ -6,11 +6,10 @@
 #![no_std]
 #![no_main]
 
-use core::cell::Cell;
+use core::sync::atomic::{AtomicU32, Ordering};
 
-// It brings the critical sections.
+// It brings the critical sections that the executor and the log need.
 use cortex_m as _;
-use critical_section::Mutex;
 use defmt::{error, info};
 use defmt_semihosting as _;
 use embassy_executor::Spawner;
@@ -26,20 +25,13 @@ mod model {
 static ARENA: ConstStaticCell<model::Arena> = ConstStaticCell::new(model::Arena::new());
 
 /// How often the other task has had its turn.
-static TURNS: Mutex<Cell<u32>> = Mutex::new(Cell::new(0));
-
-fn turns() -> u32 {
-    critical_section::with(|token| TURNS.borrow(token).get())
-}
+static TURNS: AtomicU32 = AtomicU32::new(0);
 
 /// What else there is to do.
 #[embassy_executor::task]
 async fn radio() {
     loop {
-        critical_section::with(|token| {
-            let turns = TURNS.borrow(token);
-            turns.set(turns.get() + 1);
-        });
+        TURNS.fetch_add(1, Ordering::Relaxed);
         yield_now().await;
     }
 }
@@ -50,39 +42,32 @@ async fn main(spawner: Spawner) {
         Ok(task) => spawner.spawn(task),
         Err(_) => error!("there is no room for the radio's task"),
     }
-    let code = match classify().await {
-        Ok(()) => 0,
-        Err(error) => {
-            error!("{}", error);
-            1
-        }
+    let code = match model::session(ARENA.take()) {
+        Ok(mut session) => classify(&mut session).await.map_or_else(failed, |()| 0),
+        Err(error) => failed(error),
     };
     semihosting::process::exit(code);
 }
 
+/// Logs an error, and gives the exit code.
+fn failed(error: impl defmt::Format) -> i32 {
+    error!("{}", error);
+    1
+}
+
 /// Runs the model at once and piece by piece, and says what came of it.
-async fn classify() -> Result<(), RunError> {
-    let Some(arena) = ARENA.try_take() else {
-        return Ok(());
-    };
-    let mut session = match model::session(arena) {
-        Ok(session) => session,
-        Err(error) => {
-            error!("{}", error);
-            return Ok(());
-        }
-    };
+async fn classify(session: &mut model::Session<'static>) -> Result<(), RunError> {
     let sample = model::ZEROS;
-    let at_once = *model::run(&mut session, &sample)?;
+    let at_once = *model::run(session, &sample)?;
 
     session.input_as(0)?.copy_from_slice(&sample);
-    let (mut progress, before) = (Progress::default(), turns());
+    let (mut progress, before) = (Progress::default(), TURNS.load(Ordering::Relaxed));
     let mut pieces = 0;
     while session.step(&mut progress)?.is_some() {
         pieces += 1;
         yield_now().await;
     }
-    let between = turns() - before;
+    let between = TURNS.load(Ordering::Relaxed) - before;
     let scores = session.output_as::<f32>(0)?;
     info!(
         "{} pieces, {} turns of the radio between them, the same scores: {}",
