@@ -12,7 +12,8 @@ use crate::monitor::{Monitor, Step};
 
 /// Answers the host, and takes a step whenever one is due, for ever.
 ///
-/// The model is the one in the active slot, of the operators that [`MODEL`] has, or [`MODEL`] itself. A
+/// The model is the one in the active slot, of the operators that [`MODEL`] has, or [`MODEL`] itself, which
+/// `memory` has to hold: else the program is not built. A
 /// store that cannot be opened leaves the board with the latter, and uploads are refused.
 ///
 /// `elapsed` says how many steps of 0.1 s have gone by since it was asked last, and `show` is told what
@@ -34,6 +35,7 @@ where
     I: I2c,
     D: DelayNs,
 {
+    const { niwaki::include::assert_runs::<ModelOperators>(MODEL, ARENA) };
     let mut refused = None;
     let mut store = store.ok();
     loop {
