@@ -86,15 +86,36 @@ pub enum Rule {
     Strips,
 }
 
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Rule {
+    /// Every rule.
+    pub const ALL: [Self; 15] = [
+        Self::Truncated,
+        Self::UnknownOperator(0),
+        Self::Count,
+        Self::TensorIndex,
+        Self::DataType,
+        Self::Shape,
+        Self::ShapeMismatch,
+        Self::Placement,
+        Self::Data,
+        Self::Parameter,
+        Self::ReadBeforeWrite,
+        Self::Overwritten,
+        Self::WritesInput,
+        Self::Text,
+        Self::Strips,
+    ];
+
+    /// The sentence of [`fmt::Display`]; a number that belongs into it is in its middle.
+    fn pieces(self) -> [Piece; 3] {
+        Piece::line([Piece::Text(match self {
             Self::Truncated => "the record is cut off",
             Self::UnknownOperator(code) => {
-                return write!(
-                    f,
-                    "operator code {code} is not in this program's operator set"
-                );
+                return [
+                    Piece::Text("operator code "),
+                    Piece::Number(u32::from(code)),
+                    Piece::Text(" is not in this program's operator set"),
+                ];
             }
             Self::Count => "wrong number of inputs, outputs or parameters",
             Self::TensorIndex => "tensor index beyond the tensor table",
@@ -109,6 +130,40 @@ impl fmt::Display for Rule {
             Self::WritesInput => "operator writes over its own input or a constant",
             Self::Text => "text is not UTF-8 or outside the strings section",
             Self::Strips => "operators run in strips do not fit together",
+        })])
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Piece::write(&self.pieces(), f)
+    }
+}
+
+/// A piece of a message, for programs that have no room for [`core::fmt`]: see
+/// [`LoadError::pieces`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// To be written as it is; may be empty.
+    Text(&'static str),
+    /// To be written in decimal digits.
+    Number(u32),
+}
+
+impl Piece {
+    /// The pieces, and empty ones behind them.
+    fn line<const FEW: usize, const N: usize>(pieces: [Self; FEW]) -> [Self; N] {
+        let mut line = [Self::Text(""); N];
+        for (to, from) in line.iter_mut().zip(pieces) {
+            *to = from;
+        }
+        line
+    }
+
+    fn write(pieces: &[Self], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        pieces.iter().try_for_each(|piece| match piece {
+            Self::Text(text) => f.write_str(text),
+            Self::Number(number) => write!(f, "{number}"),
         })
     }
 }
@@ -169,38 +224,64 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// The sentence of its [`fmt::Display`] in pieces.
+    pub fn pieces(&self) -> [Piece; 6] {
+        use Piece::{Number, Text};
+        let of_record = |what, index: &u32, rule: &Rule| {
+            let [a, b, c] = rule.pieces();
+            [Text(what), Number(*index), Text(": "), a, b, c]
+        };
+        match self {
+            Self::NotAnArtifact => Piece::line([Text(
+                "not a niwaki artifact: make one with `niwaki compile MODEL.onnx -o MODEL.niwaki`",
+            )]),
+            Self::Truncated { needed, found } => Piece::line([
+                Text("the file is cut off: "),
+                Number(*found),
+                Text(" bytes of "),
+                Number(*needed),
+                Text("; copy it again"),
+            ]),
+            Self::NewerFormat { found, newest } => Piece::line([
+                Text("the file has format version "),
+                Number(u32::from(*found)),
+                Text(", this program reads up to "),
+                Number(u32::from(*newest)),
+                Text(
+                    ": update the program or compile the model again with its version of niwaki",
+                ),
+            ]),
+            Self::OtherNumerics { found, supported } => Piece::line([
+                Text("the file was made for numeric contract "),
+                Number(u32::from(*found)),
+                Text(", this program computes by "),
+                Number(u32::from(*supported)),
+                Text(": compile the model again"),
+            ]),
+            Self::Damaged => Piece::line([Text(
+                "the file is damaged: its SHA-256 is not the one in its header; copy it again or compile the model again",
+            )]),
+            Self::Misaligned => Piece::line([
+                Text("the model's bytes must start at a multiple of "),
+                Number(crate::ALIGNMENT as u32),
+                Text(" in memory"),
+            ]),
+            Self::Section(section) => Piece::line([
+                Text("section `"),
+                Text(section.name()),
+                Text("` is outside the file or not whole"),
+            ]),
+            Self::Tensor { index, rule } => of_record("tensor ", index, rule),
+            Self::Operator { index, rule } => of_record("operator ", index, rule),
+            Self::Interface { index, rule } => of_record("input or output ", index, rule),
+        }
+    }
+}
+
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnArtifact => f.write_str(
-                "not a niwaki artifact: make one with `niwaki compile MODEL.onnx -o MODEL.niwaki`",
-            ),
-            Self::Truncated { needed, found } => {
-                write!(f, "the file is cut off: {found} bytes of {needed}; copy it again")
-            }
-            Self::NewerFormat { found, newest } => write!(
-                f,
-                "the file has format version {found}, this program reads up to {newest}: update the program or compile the model again with its version of niwaki"
-            ),
-            Self::OtherNumerics { found, supported } => write!(
-                f,
-                "the file was made for numeric contract {found}, this program computes by {supported}: compile the model again"
-            ),
-            Self::Damaged => f.write_str(
-                "the file is damaged: its SHA-256 is not the one in its header; copy it again or compile the model again",
-            ),
-            Self::Misaligned => write!(
-                f,
-                "the model's bytes must start at a multiple of {} in memory",
-                crate::ALIGNMENT
-            ),
-            Self::Section(section) => {
-                write!(f, "section `{}` is outside the file or not whole", section.name())
-            }
-            Self::Tensor { index, rule } => write!(f, "tensor {index}: {rule}"),
-            Self::Operator { index, rule } => write!(f, "operator {index}: {rule}"),
-            Self::Interface { index, rule } => write!(f, "input or output {index}: {rule}"),
-        }
+        Piece::write(&self.pieces(), f)
     }
 }
 

@@ -58,7 +58,7 @@ mod strips;
 
 #[cfg(feature = "digests")]
 pub use digest::{Digest, Xorshift32, fill_golden_input};
-pub use error::{Fault, LoadError, Rule, RunError, Section};
+pub use error::{Fault, LoadError, Piece, Rule, RunError, Section};
 pub use include::Arena;
 pub use model::Model;
 pub use ops::{All, Operator, OperatorSet};

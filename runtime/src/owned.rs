@@ -48,11 +48,25 @@ impl<B: AsRef<[u8]>, S: OperatorSet> OwnedModel<B, S> {
     /// Those of [`Model::new`].
     pub fn new(bytes: B) -> Result<Self, LoadError> {
         let header = Model::<S>::new(bytes.as_ref())?.header();
-        Ok(Self {
+        Ok(Self::of(header, bytes))
+    }
+
+    /// Takes bytes that have passed [`Model::new`] before, as [`Model::trusted`] does, and keeps them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Model::trusted`].
+    pub fn trusted(bytes: B) -> Result<Self, LoadError> {
+        let header = Model::<S>::trusted(bytes.as_ref())?.header();
+        Ok(Self::of(header, bytes))
+    }
+
+    fn of(header: Header, bytes: B) -> Self {
+        Self {
             bytes,
             header,
             operators: PhantomData,
-        })
+        }
     }
 
     /// The model, borrowed. Nothing is checked again.

@@ -43,6 +43,10 @@ pub struct Progress {
     position: usize,
 }
 
+/// What is called behind each operator: its index, the strip where there are strips, the arena.
+type Done<'d, 'm> =
+    dyn FnMut(usize, &RawOperator<'m>, Option<Part<'m>>, &mut [u8]) -> Option<()> + 'd;
+
 /// A model and the memory that it runs in.
 ///
 /// Inputs lie in the arena and their place is used again during a run: write all of them before
@@ -186,15 +190,14 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
     ///
     /// [`RunError::Internal`] only, which would be a defect of this crate.
     pub fn run(&mut self) -> Result<(), RunError> {
-        self.execute(|_, _, _, _| Some(()))
+        self.execute(&mut |_, _, _, _| Some(()))
     }
 
     /// Runs every operator, those of a group strip by strip, and calls `done` behind each with its
     /// index, the operator, the strip, and the arena.
-    fn execute(
-        &mut self,
-        mut done: impl FnMut(usize, &RawOperator<'m>, Option<Part<'m>>, &mut [u8]) -> Option<()>,
-    ) -> Result<(), RunError> {
+    ///
+    /// Behind a pointer, so that a program that has several of its callers has one of it.
+    fn execute(&mut self, done: &mut Done<'_, 'm>) -> Result<(), RunError> {
         let mut operators = self.model.operators();
         let mut index = 0;
         while let Some(group) = Group::or_one(operators) {
@@ -318,7 +321,7 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
         observe: &mut dyn FnMut(usize, &Tensor, &mut [u8]),
     ) -> Result<(), RunError> {
         let tensors = self.model.tensors();
-        self.execute(|index, operator, part, arena| {
+        self.execute(&mut |index, operator, part, arena| {
             for output in operator.outputs() {
                 let tensor = tensors.get(output)?;
                 let range = match part {
@@ -345,7 +348,7 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
         // The operators of a group have indices next to each other: each has a place of its own.
         let mut digests = [crate::Digest::EMPTY; MAX_GROUP];
         let tensors = self.model.tensors();
-        self.execute(|index, operator, part, arena| {
+        self.execute(&mut |index, operator, part, arena| {
             let output = operator.output(0)?;
             let tensor = tensors.get(output)?;
             let range = match part {

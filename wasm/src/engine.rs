@@ -1,19 +1,18 @@
 //! A model and its arena, for a caller that reads and writes this memory itself.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
-use core::fmt::{self, Write as _};
+use core::fmt;
 use core::hint::black_box;
 
-use niwaki::artifact::{Tensor, Text};
-use niwaki::{LoadError, Model, OperatorSet as _, OwnedModel, Progress, RunError, Session};
+use niwaki::artifact::{DataType, Tensor, Text};
+use niwaki::{Digest, LoadError, Model, OperatorSet as _, OwnedModel, Piece, Progress, RunError, Session};
 
 use crate::{Linked, Status};
 
 /// The file's bytes, at the alignment that the runtime asks for.
 #[derive(Default)]
 struct File {
-    words: Vec<u32>,
+    words: Box<[u32]>,
     len: usize,
 }
 
@@ -31,14 +30,21 @@ struct Message {
     len: usize,
 }
 
-impl fmt::Write for Message {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let rest = self.bytes.get_mut(self.len..).ok_or(fmt::Error)?;
-        for (to, &from) in rest.iter_mut().zip(text.as_bytes()) {
+impl Message {
+    fn push(&mut self, text: &[u8]) {
+        let rest = self.bytes.get_mut(self.len..).unwrap_or_default();
+        for (to, &from) in rest.iter_mut().zip(text) {
             *to = from;
             self.len += 1;
         }
-        Ok(())
+    }
+
+    /// In decimal digits; `core::fmt` takes 6 KB for as much.
+    fn push_number(&mut self, number: u32) {
+        if let rest @ 1.. = number / 10 {
+            self.push_number(rest);
+        }
+        self.push(&[b'0' + (number % 10) as u8]);
     }
 }
 
@@ -82,7 +88,7 @@ impl Port {
             rank: u32::from(tensor.rank),
             scale: tensor.scale.to_bits(),
             zero_point: tensor.zero_point,
-            name: place(model.text(tensor.name)),
+            name: text(model, tensor.name),
             ..Self::default()
         };
         let dims = tensor.axes().zip(tensor.shape());
@@ -127,11 +133,11 @@ pub enum Fact {
 pub struct Engine {
     file: File,
     model: Option<OwnedModel<File, Linked>>,
-    arena: Vec<u32>,
+    arena: Box<[u32]>,
     progress: Progress,
     /// What it was before the last piece.
     before: Progress,
-    digests: Vec<u64>,
+    digests: Box<[u64]>,
     port: Port,
     layer: Layer,
     message: Message,
@@ -140,21 +146,21 @@ pub struct Engine {
 impl Engine {
     /// Room for a file of that many bytes and the arena that it asks for; `None` when there is not
     /// as much memory.
-    pub fn new(file_bytes: usize, arena_bytes: usize) -> Option<Box<Self>> {
-        let mut engine = Box::new(Self {
+    pub fn new(file_bytes: usize, arena_bytes: usize) -> Option<Self> {
+        let mut engine = Self {
             file: File::default(),
             model: None,
-            arena: Vec::new(),
+            arena: Box::default(),
             progress: Progress::default(),
             before: Progress::default(),
-            digests: Vec::new(),
+            digests: Box::default(),
             port: Port::default(),
             layer: Layer::default(),
             message: Message {
                 bytes: [0; 240],
                 len: 0,
             },
-        });
+        };
         engine.prepare(file_bytes, arena_bytes).then_some(engine)
     }
 
@@ -165,29 +171,27 @@ impl Engine {
             self.file = model.into_bytes();
         }
         self.progress = Progress::default();
-        self.digests.clear();
+        self.file.len = file_bytes;
         let words = [file_bytes, arena_bytes].map(|bytes| bytes.div_ceil(size_of::<u32>()));
         let rooms = [&mut self.file.words, &mut self.arena];
-        let fits = |(room, words): (&&mut Vec<u32>, usize)| room.capacity() >= words;
-        if !rooms.iter().zip(words).all(fits) {
-            // The memory grows once, by the sum, and not for each of the two.
-            let mut both = Vec::<u32>::new();
-            let Some(sum) = words[0].checked_add(words[1] + 64) else {
+        let fits = |(room, words): (&&mut Box<[u32]>, usize)| room.len() >= words;
+        if rooms.iter().zip(words).all(fits) {
+            rooms.into_iter().for_each(|room| room.fill(0));
+            return true;
+        }
+        // The memory grows once, by the sum, and not for each of the two.
+        let both = (words[0].checked_add(words[1] + 64)).and_then(zeros::<u32>);
+        if both.is_none() {
+            return false;
+        }
+        drop(black_box(both));
+        for (room, words) in rooms.into_iter().zip(words) {
+            *room = Box::default();
+            let Some(zeros) = zeros(words) else {
                 return false;
             };
-            if both.try_reserve_exact(sum).is_err() {
-                return false;
-            }
-            drop(black_box(both));
+            *room = zeros;
         }
-        for (room, words) in rooms.into_iter().zip(words) {
-            room.clear();
-            if room.try_reserve_exact(words).is_err() {
-                return false;
-            }
-            room.resize(words, 0);
-        }
-        self.file.len = file_bytes;
         true
     }
 
@@ -206,32 +210,48 @@ impl Engine {
     /// Those of [`Model::new`].
     pub fn load(&mut self) -> Result<(), LoadError> {
         let file = core::mem::take(&mut self.file);
-        match OwnedModel::new(file) {
-            Ok(model) => {
-                // Now, so that no call grows the memory later.
-                let operators = model.model().operator_count();
-                self.digests.reserve_exact(operators);
-                self.model = Some(model);
-                Ok(())
+        let model = OwnedModel::new(file).inspect_err(|error| {
+            self.message.len = 0;
+            for piece in error.pieces() {
+                match piece {
+                    Piece::Text(text) => self.message.push(text.as_bytes()),
+                    Piece::Number(number) => self.message.push_number(number),
+                }
             }
-            Err(error) => {
-                self.message.len = 0;
-                // It is cut off where it has no room, and never fails.
-                let _ = write!(self.message, "{error}");
-                Err(error)
-            }
-        }
+        })?;
+        self.hold(model);
+        Ok(())
     }
 
-    /// [`Engine::load`] as a number.
-    pub fn load_status(&mut self) -> Status {
-        self.load().map_or_else(Status::from, |()| Status::Well)
+    /// [`Engine::load`] for a package that is made for one file, which has been checked when it was:
+    /// compares its digest alone, and so leaves out of the package all code that checks.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong is in [`Engine::message`] then.
+    pub fn load_known(&mut self, digest: Digest) -> Result<(), Status> {
+        let file = core::mem::take(&mut self.file);
+        let found = Digest::of(DataType::U8, file.as_ref());
+        let model = OwnedModel::trusted(file).ok();
+        let model = model.filter(|_| found == digest).ok_or_else(|| {
+            self.message.len = 0;
+            self.message.push(OTHER_FILE.as_bytes());
+            Status::Invalid
+        })?;
+        self.hold(model);
+        Ok(())
     }
 
-    /// Why the last file was refused, in words.
-    pub fn message(&self) -> &str {
+    fn hold(&mut self, model: OwnedModel<File, Linked>) {
+        // Now, so that no call grows the memory later.
+        self.digests = zeros(model.model().operator_count()).unwrap_or_default();
+        self.model = Some(model);
+    }
+
+    /// Why the last file was refused, in words, in ASCII.
+    pub fn message(&self) -> &[u8] {
         let bytes = self.message.bytes.get(..self.message.len);
-        core::str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+        bytes.unwrap_or_default()
     }
 
     /// The model, once it is loaded.
@@ -267,11 +287,10 @@ impl Engine {
             None => (model.input_port(index)?, model.input(index)?),
             Some(index) => (model.output_port(index)?, model.output(index)?),
         };
-        let text = |text: Text| place(model.text(text));
         self.port = Port {
-            name: text(port.name),
-            labels: text(port.labels),
-            preprocessing: text(port.preprocessing),
+            name: text(&model, port.name),
+            labels: text(&model, port.labels),
+            preprocessing: text(&model, port.preprocessing),
             ..Port::new(&model, &tensor, elements(&self.arena, &model, &tensor)?)
         };
         Some(&self.port)
@@ -283,8 +302,8 @@ impl Engine {
         let operator = model.operators().nth(index)?;
         let output = model.tensors().get(operator.output(0)?)?;
         self.layer = Layer {
-            operator: place(Linked::name(operator.header.code).unwrap_or_default()),
-            name: place(model.text(output.name)),
+            operator: place(Linked::name(operator.header.code).unwrap_or_default().as_bytes()),
+            name: text(&model, output.name),
         };
         Some(&self.layer)
     }
@@ -350,13 +369,15 @@ impl Engine {
     pub fn run_digests(&mut self) -> Result<&[u64], RunError> {
         self.begin();
         let mut digests = core::mem::take(&mut self.digests);
-        digests.clear();
-        let ran = self
-            .session()
-            .ok_or(NOT_LOADED)
-            .and_then(|mut session| session.run_digests(&mut |_, digest| digests.push(digest.0)));
+        let ran = self.session().ok_or(NOT_LOADED).and_then(|mut session| {
+            session.run_digests(&mut |index, digest| {
+                if let Some(to) = digests.get_mut(index) {
+                    *to = digest.0;
+                }
+            })
+        });
         self.digests = digests;
-        ran.map(|()| self.digests.as_slice())
+        ran.map(|()| &*self.digests)
     }
 
     /// The bytes of an input, to be written before each run, or of an output.
@@ -380,6 +401,8 @@ impl fmt::Debug for Engine {
     }
 }
 
+const OTHER_FILE: &str = "this is not the file that the package was made for, or it is damaged";
+
 /// A call before a model was loaded, which the JavaScript above does not make.
 const NOT_LOADED: RunError = RunError::Internal { operator: 0 };
 
@@ -390,10 +413,21 @@ fn elements<'e>(arena: &'e [u32], model: &Model<'e, Linked>, tensor: &Tensor) ->
     }
 }
 
+/// Room for so many elements, all zero; `None` where there is no memory for them.
+///
+/// Not a `Vec`, whose ways to grow would be a kilobyte of the download.
+fn zeros<T: bytemuck::Zeroable>(len: usize) -> Option<Box<[T]>> {
+    bytemuck::allocation::try_zeroed_slice_box(len).ok()
+}
+
 fn address(bytes: &[u8]) -> u32 {
     bytes.as_ptr().addr() as u32
 }
 
-fn place(text: &str) -> [u32; 2] {
-    [address(text.as_bytes()), text.len() as u32]
+fn place(bytes: &[u8]) -> [u32; 2] {
+    [address(bytes), bytes.len() as u32]
+}
+
+fn text(model: &Model<'_, Linked>, text: Text) -> [u32; 2] {
+    place(text.bytes(model.strings()).unwrap_or_default())
 }

@@ -8,16 +8,26 @@
     reason = "the linker exports by these names, of which the module has one each"
 )]
 
-use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::Relaxed;
 
-use niwaki::RunError;
+use niwaki::{Digest, RunError};
 
 use crate::engine::{Engine, Layer, Port};
+use crate::status::Status;
 
-/// [`Engine::new`]; null when there is not as much memory.
+/// [`Engine::new`]; null when there is not as much memory. The engine is there for as long as the
+/// module's instance.
 #[unsafe(no_mangle)]
-extern "C" fn create(file_bytes: usize, arena_bytes: usize) -> Option<Box<Engine>> {
-    Engine::new(file_bytes, arena_bytes)
+extern "C" fn create(file_bytes: usize, arena_bytes: usize) -> Option<&'static mut Engine> {
+    // A `Box` has something to say where memory ends, which would be a kilobyte of the download.
+    let mut room = Vec::new();
+    room.try_reserve_exact(1).ok()?;
+    if room.capacity() > room.len() {
+        room.push(Engine::new(file_bytes, arena_bytes)?);
+    }
+    room.leak().first_mut()
 }
 
 /// [`Engine::prepare`].
@@ -32,11 +42,27 @@ extern "C" fn file(engine: &mut Engine) -> *mut u8 {
     engine.file_mut().as_mut_ptr()
 }
 
-/// [`Engine::load_status`].
+/// [`Engine::load`]; a [`Status`].
 #[unsafe(no_mangle)]
 extern "C" fn load(engine: &mut Engine) -> u32 {
-    engine.load_status() as u32
+    engine.load().map_or_else(Status::from, |()| Status::Well) as u32
 }
+
+/// [`Engine::load_known`] for the file of [`NIWAKI_FILE`]; a [`Status`].
+///
+/// In a package for one model it goes by the name of [`load`] (`tools/src/web/specialise.rs`).
+#[unsafe(no_mangle)]
+extern "C" fn load_known(engine: &mut Engine) -> u32 {
+    let [low, high] = &NIWAKI_FILE;
+    let digest = Digest(u64::from(low.load(Relaxed)) | u64::from(high.load(Relaxed)) << 32);
+    engine.load_known(digest).err().unwrap_or(Status::Well) as u32
+}
+
+/// The digest of the file that a package for one model is made for, the low half first: written
+/// into the module when it is cut. Atomics, as the compiler must not know their values, and not zero,
+/// so that they lie in the module.
+#[unsafe(no_mangle)]
+static NIWAKI_FILE: [AtomicU32; 2] = [const { AtomicU32::new(u32::MAX) }; 2];
 
 /// The address of [`Engine::message`].
 #[unsafe(no_mangle)]

@@ -7,7 +7,7 @@ use niwaki_wasm::{Engine, Fact, Status};
 
 const INPUT: [u8; tiny::LEN] = [0, 1, 2, 127, 128, 255];
 
-fn engine(bytes: &[u8]) -> Result<Box<Engine>, LoadError> {
+fn engine(bytes: &[u8]) -> Result<Engine, LoadError> {
     let mut engine = Engine::new(bytes.len(), 64).expect("there is room for some bytes");
     load(&mut engine, bytes).map(|()| engine)
 }
@@ -118,8 +118,8 @@ fn every_damaged_byte_is_noticed_and_the_engine_is_good_for_another_model() {
     *damaged.last_mut().unwrap() ^= 1;
     assert!(engine.prepare(damaged.len(), 64));
     engine.file_mut().copy_from_slice(&damaged);
-    assert_eq!(engine.load_status(), Status::Damaged);
-    assert_eq!(engine.message(), LoadError::Damaged.to_string());
+    assert_eq!(engine.load().map_err(Status::from), Err(Status::Damaged));
+    assert_eq!(engine.message(), LoadError::Damaged.to_string().as_bytes());
     assert!(engine.prepare(sound.len(), 64));
     load(&mut engine, &sound).unwrap();
     assert_eq!(run(&mut engine).unwrap(), INPUT.map(tiny::expected));

@@ -52,10 +52,14 @@ impl Header {
         let file = file.ok_or(LoadError::Damaged)?;
         let stored = file.get(Self::DIGEST_AT..Self::WORDS_AT);
         let covered = file.get(Self::WORDS_AT..).ok_or(LoadError::Damaged)?;
-        // Called through a pointer, it stays a function of its own, by whose name the panic gate knows the
-        // two slices in it that the optimiser cannot see to be sound.
-        let hash: fn(&[u8]) -> [u8; 32] = hmac_sha256::Hash::hash;
-        if stored != Some(core::hint::black_box(hash)(covered).as_slice()) {
+        let mut hash: fn(&[u8]) -> [u8; 32] = hmac_sha256::Hash::hash;
+        if cfg!(not(target_family = "wasm")) {
+            // Called through a pointer, it stays a function of its own, by whose name the panic gate knows
+            // the two slices in it that the optimiser cannot see to be sound. There is no such gate for
+            // WebAssembly, where a module that is cut for one model keeps all that has a pointer.
+            hash = core::hint::black_box(hash);
+        }
+        if stored != Some(hash(covered).as_slice()) {
             return Err(LoadError::Damaged);
         }
         for section in Section::ALL {

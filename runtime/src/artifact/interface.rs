@@ -18,9 +18,13 @@ impl Text {
 
     /// The text, or `None` when it lies outside `strings` or is not UTF-8.
     pub fn get(self, strings: &[u8]) -> Option<&str> {
+        core::str::from_utf8(self.bytes(strings)?).ok()
+    }
+
+    /// Its bytes, for who reads UTF-8 elsewhere; `None` when they lie outside `strings`.
+    pub fn bytes(self, strings: &[u8]) -> Option<&[u8]> {
         let start = self.offset as usize;
-        let end = start.checked_add(self.len as usize)?;
-        core::str::from_utf8(strings.get(start..end)?).ok()
+        strings.get(start..start.checked_add(self.len as usize)?)
     }
 }
 

@@ -771,12 +771,18 @@ impl Work for DepthwiseWork<'_, '_> {
 #[cfg(all(test, feature = "digests", not(target_arch = "wasm32")))]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used)]
 mod tests {
-    use super::super::Workspace;
     use super::super::arch::{FORCED, Set};
+    use super::super::{Workspace, plain};
     use super::*;
     use crate::numerics::OutputStage;
 
+    use std::cell::Cell;
     use std::vec::Vec;
+
+    std::thread_local! {
+        /// Whether to draw for [`plain`].
+        static PLAIN: Cell<bool> = const { Cell::new(false) };
+    }
 
     /// What a kernel that is drawn from a seed gives.
     fn draw(seed: u32) -> Vec<i8> {
@@ -864,28 +870,38 @@ mod tests {
         let band = window.whole();
         let mut y = std::vec![0; outputs];
         match kind {
-            0 | 1 => ConvI8 {
-                window: &window,
-                groups: groups as u32,
-                group_in: group_in as u32,
-                group_out: group_out as u32,
-                input_zero_point,
-                weights: &weights,
-                bias: &bias,
-                multipliers: &multipliers,
-                stage,
+            0 | 1 => {
+                let kernel = ConvI8 {
+                    window: &window,
+                    groups: groups as u32,
+                    group_in: group_in as u32,
+                    group_out: group_out as u32,
+                    input_zero_point,
+                    weights: &weights,
+                    bias: &bias,
+                    multipliers: &multipliers,
+                    stage,
+                };
+                match PLAIN.get() {
+                    true => plain::conv(&kernel, &band, &x, &mut y),
+                    false => kernel.run(workspace, &band, &x, &mut y),
+                }
             }
-            .run(workspace, &band, &x, &mut y),
-            2 => DepthwiseI8 {
-                window: &window,
-                channels: out_c as u32,
-                input_zero_point,
-                weights: &weights,
-                bias: &bias,
-                multipliers: &multipliers,
-                stage,
+            2 => {
+                let kernel = DepthwiseI8 {
+                    window: &window,
+                    channels: out_c as u32,
+                    input_zero_point,
+                    weights: &weights,
+                    bias: &bias,
+                    multipliers: &multipliers,
+                    stage,
+                };
+                match PLAIN.get() {
+                    true => plain::depthwise(&kernel, &band, &x, &mut y),
+                    false => kernel.run(workspace, &band, &x, &mut y),
+                }
             }
-            .run(workspace, &band, &x, &mut y),
             _ => {
                 let depth = group_in * taps;
                 y.truncate(x.len() / depth * out_c);
@@ -916,6 +932,9 @@ mod tests {
                 FORCED.set(Some(Some(set)));
                 assert!(scalar == draw(seed), "{set:?}, seed {seed}");
             }
+            PLAIN.set(true);
+            assert!(scalar == draw(seed), "plain, seed {seed}");
+            PLAIN.set(false);
         }
         FORCED.set(None);
     }

@@ -59,6 +59,9 @@ impl<W: Weight> ConvI8<'_, W> {
             if super::blocks::conv(&kernel, band, x, y).is_some() {
                 return Some(());
             }
+            if super::arch::tiles::ALWAYS {
+                return super::plain::conv(&kernel, band, x, y);
+            }
         }
         let kernel = self;
         W::run(ConvJob {

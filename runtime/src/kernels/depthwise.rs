@@ -36,6 +36,10 @@ impl DepthwiseI8<'_> {
         if super::blocks::depthwise(self, band, x, y).is_some() {
             return Some(());
         }
+        #[cfg(niwaki_tiles)]
+        if arch::tiles::ALWAYS {
+            return super::plain::depthwise(self, band, x, y);
+        }
         let kernel = self;
         arch::run(DepthwiseJob {
             kernel,

@@ -24,6 +24,8 @@ mod local_response;
 mod mat_mul;
 #[cfg(niwaki_tiles)]
 mod pairs;
+#[cfg(niwaki_tiles)]
+mod plain;
 mod pool;
 mod recurrent;
 mod resample;

@@ -72,6 +72,12 @@ impl Taps {
             .cast_unsigned()
     }
 
+    /// Whether kernel element `k` lies on the input.
+    #[cfg(niwaki_tiles)]
+    pub(crate) fn has(&self, k: u32) -> bool {
+        (self.first..self.end).contains(&k)
+    }
+
     /// How many kernel elements lie on the input.
     #[inline(always)]
     pub(crate) fn count(&self) -> u32 {

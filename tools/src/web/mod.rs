@@ -48,7 +48,7 @@ pub fn write(artifact: &Artifact, name: &str, folder: &Path) -> Result<()> {
     let mut files = Vec::new();
     for file in BINARIES {
         let whole = read(file)?;
-        let cut = specialise(&whole, &codes)
+        let cut = specialise(&whole, &codes, artifact.bytes())
             .with_context(|| format!("cannot cut {file} down to the model's operators"))?;
         files.push((file.to_owned(), cut));
     }

@@ -163,6 +163,7 @@ impl<const DOTPROD: bool> Lanes for Neon<DOTPROD> {
     const TAPS: usize = 4;
     const STEP: usize = 16;
     const WIDE: bool = true;
+    const COMPACT: bool = false;
     const EXCESS: i32 = 0;
     const DIRECT_EXCESS: i32 = 0;
 

@@ -36,6 +36,10 @@ pub(crate) trait Lanes {
     /// Whether there are registers for 8 pixels by 2 vectors, and not for 4 by 2.
     const WIDE: bool;
 
+    /// Whether to look for each vector, and not for all of a tile, if it has all its channels: a little
+    /// slower, and half the code.
+    const COMPACT: bool;
+
     /// What the elements of windows are larger than those of the input.
     const EXCESS: i32;
 
@@ -615,7 +619,7 @@ macro_rules! tile {
                 } else {
                     ($a, p, $y)
                 };
-                if WHOLE {
+                if WHOLE || (I::COMPACT && count == I::LANES) {
                     // SAFETY: the caller's.
                     unsafe { I::requantize(sums, factors, stage, y) };
                 } else {
@@ -724,7 +728,7 @@ impl Sums<'_> {
                 // Of all windows, the last of the words has been compared with what is there for the
                 // last vector of channels, and so have the outputs; there are `packed_words` for each
                 // vector.
-                match (both, count == lanes) {
+                match (both, count == lanes && !I::COMPACT) {
                     // SAFETY: as said above; for the instruction set see `Lanes`.
                     (true, true) => unsafe {
                         self.tile::<I, true, SPREAD, true>(x, windows, w, to, outputs, count);
@@ -936,3 +940,6 @@ pub(crate) fn are_there() -> bool {
     #[cfg(target_arch = "wasm32")]
     true
 }
+
+/// Whether every machine that this program runs on has one: then other kernels of int8 are not linked.
+pub(crate) const ALWAYS: bool = cfg!(target_arch = "wasm32");

@@ -28,6 +28,7 @@ impl Lanes for WasmSimd {
     const TAPS: usize = 2;
     const STEP: usize = 8;
     const WIDE: bool = false;
+    const COMPACT: bool = true;
     const EXCESS: i32 = 0;
     const DIRECT_EXCESS: i32 = 0;
 

@@ -182,6 +182,7 @@ impl Lanes for Avx2 {
     const TAPS: usize = 2;
     const STEP: usize = 16;
     const WIDE: bool = false;
+    const COMPACT: bool = false;
     const EXCESS: i32 = 0;
     const DIRECT_EXCESS: i32 = 0;
 
@@ -363,6 +364,7 @@ impl Lanes for Vnni {
     const TAPS: usize = 4;
     const STEP: usize = 64;
     const WIDE: bool = true;
+    const COMPACT: bool = false;
     const EXCESS: i32 = 128;
     const DIRECT_EXCESS: i32 = 128;
 
