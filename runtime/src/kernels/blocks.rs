@@ -4,7 +4,7 @@
 //! is multiplied: so no window meets a border, each element is converted once, and windows are not
 //! brought together one by one.
 
-use super::arch::sparse::{BLOCK, Cursor, GROUP};
+use super::arch::sparse::{BLOCK, Cursor};
 use super::arch::tiles::{
     self, Lanes, Packed, Pixels, Room, Runs, SLACK_WORDS, Sums, Words, Work, packed_words,
 };
@@ -429,28 +429,6 @@ fn copy<I: Lanes>(
     Some(())
 }
 
-/// A product as a convolution: of a line of so many pixels.
-#[inline(always)]
-fn line(rows: usize) -> Window {
-    Window {
-        batch: 1,
-        in_h: 1,
-        in_w: rows as u32,
-        out_h: 1,
-        out_w: rows as u32,
-        kernel_h: 1,
-        kernel_w: 1,
-        stride_h: 1,
-        stride_w: 1,
-        dilation_h: 1,
-        dilation_w: 1,
-        pad_top: 0,
-        pad_left: 0,
-        pad_bottom: 0,
-        pad_right: 0,
-    }
-}
-
 /// A product; `None` when the instruction set has no tiles.
 #[inline(always)]
 pub(crate) fn product(kernel: &FullyConnectedI8<'_>, x: &[i8], y: &mut [i8]) -> Option<()> {
@@ -463,7 +441,7 @@ pub(crate) fn product(kernel: &FullyConnectedI8<'_>, x: &[i8], y: &mut [i8]) -> 
         }
         return arch::run_tiles(DirectWork { kernel, x, y });
     }
-    let window = line(rows);
+    let window = Window::line(rows);
     let conv_kernel = ConvI8 {
         window: &window,
         groups: 1,
@@ -507,22 +485,16 @@ impl Work for DirectWork<'_> {
     }
 }
 
-/// The longest rows of sparse weights that are brought together as they are, a group of channels at
-/// once.
-const SPARSE_ROW: usize = 1024;
-
 /// A product with sparse weights, which are brought together as dense ones; `None` as of [`conv`].
 #[inline(always)]
 pub(crate) fn sparse_product(kernel: &SparseProductI8<'_>, x: &[i8], y: &mut [i8]) -> Option<()> {
     let [depth, outputs] = [kernel.depth, kernel.outputs].map(|n| n as usize);
     let rows = x.len().checked_div(depth)?;
-    if !tiles::are_there() {
+    // Few rows are multiplied block by block in the time that bringing them together takes.
+    if rows < ROWS || !tiles::are_there() {
         return None;
     }
-    if rows < ROWS {
-        return sparse_rows(kernel, x, y);
-    }
-    let window = line(rows);
+    let window = Window::line(rows);
     let conv_kernel = ConvI8 {
         window: &window,
         groups: 1,
@@ -579,46 +551,6 @@ fn each_band(
     while start < depth {
         cursor.each_block(&mut f)?;
         start += arch::sparse::BAND;
-    }
-    Some(())
-}
-
-/// The same for few rows of input.
-#[inline(never)]
-fn sparse_rows(kernel: &SparseProductI8<'_>, x: &[i8], y: &mut [i8]) -> Option<()> {
-    let [depth, outputs] = [kernel.depth, kernel.outputs].map(|n| n as usize);
-    if depth > SPARSE_ROW {
-        return None;
-    }
-    let mut cursor = kernel.weights.cursor();
-    let mut first = 0;
-    while first < outputs {
-        let mut weights = [0; GROUP * SPARSE_ROW];
-        let channels = first..first + cursor.channels();
-        each_band(&mut cursor, depth, |channel, at, w| {
-            let row = weights.get_mut(channel * depth..(channel + 1) * depth)?;
-            for (to, w) in row.get_mut(at..)?.iter_mut().zip(w) {
-                *to = w;
-            }
-            Some(())
-        })?;
-        let dense = FullyConnectedI8 {
-            depth: kernel.depth,
-            outputs: channels.len() as u32,
-            weights: weights.get(..channels.len() * depth)?,
-            bias: kernel.bias.get(channels.clone())?,
-            multipliers: kernel.multipliers.get(channels.clone())?,
-            stage: kernel.stage,
-        };
-        for (x, y) in x.chunks_exact(depth).zip(y.chunks_exact_mut(outputs)) {
-            let y = y.get_mut(channels.clone())?;
-            arch::run_tiles(DirectWork {
-                kernel: &dense,
-                x,
-                y,
-            })?;
-        }
-        first = channels.end;
     }
     Some(())
 }

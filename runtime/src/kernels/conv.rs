@@ -59,9 +59,10 @@ impl<W: Weight> ConvI8<'_, W> {
             if super::blocks::conv(&kernel, band, x, y).is_some() {
                 return Some(());
             }
-            if super::arch::tiles::ALWAYS {
-                return super::plain::conv(&kernel, band, x, y);
-            }
+        }
+        #[cfg(niwaki_tiles)]
+        if super::arch::tiles::ALWAYS {
+            return super::plain::conv(self, band, x, y);
         }
         let kernel = self;
         W::run(ConvJob {

@@ -41,6 +41,10 @@ impl<W: Weight> FullyConnectedI8<'_, W> {
                 return done;
             }
         }
+        #[cfg(niwaki_tiles)]
+        if super::arch::tiles::ALWAYS {
+            return super::plain::product(self, x, y);
+        }
         let kernel = self;
         W::run(ProductJob {
             kernel,

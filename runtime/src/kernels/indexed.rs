@@ -35,12 +35,11 @@ pub(crate) fn exact(index: i32, len: u32) -> Option<usize> {
 /// `y[o][j] = x[o][indices[j]]`, with `inner` elements in each.
 pub(crate) fn gather_rows<T: Copy>(
     axis: u32,
-    inner: u32,
+    inner: usize,
     x: &[T],
     indices: &[i32],
     y: &mut [T],
 ) -> Option<()> {
-    let inner = inner as usize;
     let blocks = x.chunks_exact((axis as usize * inner).max(1));
     let outputs = y.chunks_exact_mut((indices.len() * inner).max(1));
     for (x, y) in blocks.zip(outputs) {
@@ -62,53 +61,50 @@ pub(crate) struct IndexedAxis {
     pub(crate) stride: u32,
 }
 
-/// `y[e] = x[walk(e) + indices[e] * stride]`. The walk has the dimensions of `y`, and a stride of
-/// 0 along the axis.
-pub(crate) fn gather_elements<T: Copy>(
+/// Which element an index stands for: [`nearest`], for reads, or [`exact`], for writes.
+pub(crate) type Named = fn(i32, u32) -> Option<usize>;
+
+/// [`nearest`] as [`Named`].
+pub(crate) fn read(index: i32, len: u32) -> Option<usize> {
+    Some(nearest(index, len))
+}
+
+/// Gives the number of each index and the element of the data that it names:
+/// `f(e, walk(e) + indices[e] * stride)`, in the order of `e`. The walk has the dimensions of the
+/// indices, and a stride of 0 along the axis.
+///
+/// What is done with an element is behind a pointer, so that there is one loop for all types.
+pub(crate) fn for_each_element(
     walk: &Strides,
     axis: IndexedAxis,
-    x: &[T],
     indices: &[i32],
-    y: &mut [T],
+    named: Named,
+    f: &mut dyn FnMut(usize, usize) -> Option<()>,
 ) -> Option<()> {
     let (len, inner) = walk.inner();
-    let mut rows = y
-        .chunks_exact_mut(len.max(1))
-        .zip(indices.chunks_exact(len.max(1)));
+    let mut rows = indices.chunks_exact(len.max(1));
+    let mut e = 0;
     for_each_row([walk], |[offset]| {
-        let (row, indices) = rows.next()?;
-        for (i, (y, &index)) in row.iter_mut().zip(indices).enumerate() {
-            let at = offset + i * inner + nearest(index, axis.len) * axis.stride as usize;
-            *y = *x.get(at)?;
+        for (i, &index) in rows.next()?.iter().enumerate() {
+            if let Some(index) = named(index, axis.len) {
+                f(e, offset + i * inner + index * axis.stride as usize)?;
+            }
+            e += 1;
         }
         Some(())
     })
 }
 
-/// `y[walk(e) + indices[e] * stride] = combine(what is there, updates[e])`, in the order of `e`.
-/// The walk has the dimensions of `updates`, and a stride of 0 along the axis.
-pub(crate) fn scatter_elements<T: Copy>(
-    walk: &Strides,
-    axis: IndexedAxis,
-    indices: &[i32],
-    updates: &[T],
-    y: &mut [T],
-    combine: impl Fn(T, T) -> T,
+/// Copies element `from` to element `to`, both of `size` bytes.
+pub(crate) fn copy_element(
+    size: usize,
+    (x, from): (&[u8], usize),
+    (y, to): (&mut [u8], usize),
 ) -> Option<()> {
-    let (len, inner) = walk.inner();
-    let mut rows = updates
-        .chunks_exact(len.max(1))
-        .zip(indices.chunks_exact(len.max(1)));
-    for_each_row([walk], |[offset]| {
-        let (row, indices) = rows.next()?;
-        for (i, (&update, &index)) in row.iter().zip(indices).enumerate() {
-            if let Some(index) = exact(index, axis.len) {
-                let y = y.get_mut(offset + i * inner + index * axis.stride as usize)?;
-                *y = combine(*y, update);
-            }
-        }
-        Some(())
-    })
+    let x = x.get(from * size..)?.get(..size)?;
+    let y = y.get_mut(to * size..)?.get_mut(..size)?;
+    y.iter_mut().zip(x).for_each(|(y, &x)| *y = x);
+    Some(())
 }
 
 /// Tuples of indices, each of which names a slice of `inner` elements.
@@ -186,22 +182,25 @@ pub(crate) fn scatter_nd<T: Copy>(
     Some(())
 }
 
-/// `y[o][d][i]` is `on` where `indices[o][i]` is `d`, and `off` elsewhere.
-pub(crate) fn one_hot<T: Copy>(
+/// `y[o][d][i]` is `on` where `indices[o][i]` is `d`, and `off` elsewhere. Values and outputs are
+/// bytes of elements of any type.
+pub(crate) fn one_hot(
     depth: u32,
     inner: u32,
     indices: &[i32],
-    values: &[T],
-    y: &mut [T],
+    values: &[u8],
+    y: &mut [u8],
 ) -> Option<()> {
-    let [off, on] = *values.first_chunk()?;
+    let size = values.len() / 2;
+    let (off, on) = values.split_at_checked(size)?;
     let inner = inner as usize;
-    y.fill(off);
-    let blocks = y.chunks_exact_mut((depth as usize * inner).max(1));
+    let set = |to: &mut [u8], value: &[u8]| to.iter_mut().zip(value).for_each(|(to, &v)| *to = v);
+    y.chunks_exact_mut(size.max(1)).for_each(|y| set(y, off));
+    let blocks = y.chunks_exact_mut((depth as usize * inner * size).max(1));
     for (y, indices) in blocks.zip(indices.chunks_exact(inner.max(1))) {
         for (i, &index) in indices.iter().enumerate() {
             if let Some(d) = exact(index, depth) {
-                *y.get_mut(d * inner + i)? = on;
+                set(y.get_mut((d * inner + i) * size..)?, on);
             }
         }
     }
@@ -210,23 +209,22 @@ pub(crate) fn one_hot<T: Copy>(
 
 /// `y[o][r][i]` is the index along the axis of the `r`-th largest element of `x[o][..][i]`.
 ///
-/// `key` maps an element to an integer of the same order. Of equal elements the first comes first.
-/// Each place is found by a pass over the axis, which needs no memory.
-pub(crate) fn top_k<T: Copy>(
+/// `key` gives the element of `x` at an index as an integer of the same order. Of equal elements
+/// the first comes first. Each place is found by a pass over the axis, which needs no memory.
+pub(crate) fn top_k(
     [axis, k, inner]: [u32; 3],
-    x: &[T],
     y: &mut [i32],
-    key: impl Fn(T) -> i64,
+    key: impl Fn(usize) -> Option<i64>,
 ) -> Option<()> {
     let [axis, k, inner] = [axis, k, inner].map(|size| size as usize);
-    let blocks = x.chunks_exact((axis * inner).max(1));
-    for (x, y) in blocks.zip(y.chunks_exact_mut((k * inner).max(1))) {
+    let mut first = 0;
+    for y in y.chunks_exact_mut((k * inner).max(1)) {
         for i in 0..inner {
             let mut last: Option<(i64, usize)> = None;
             for r in 0..k {
                 let mut best: Option<(i64, usize)> = None;
                 for j in 0..axis {
-                    let key = key(*x.get(j * inner + i)?);
+                    let key = key(first + j * inner + i)?;
                     let is_left = last.is_none_or(|(k, at)| key < k || key == k && j > at);
                     if is_left && best.is_none_or(|(k, _)| key > k) {
                         best = Some((key, j));
@@ -237,6 +235,7 @@ pub(crate) fn top_k<T: Copy>(
                 last = best;
             }
         }
+        first += axis * inner;
     }
     Some(())
 }

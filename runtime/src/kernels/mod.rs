@@ -45,8 +45,8 @@ pub(crate) use conv_transpose::ConvTransposeF32;
 pub(crate) use depthwise::{DepthwiseF32, DepthwiseI8};
 pub(crate) use fully_connected::{FullyConnectedBorderI8, FullyConnectedF32, FullyConnectedI8};
 pub(crate) use indexed::{
-    IndexedAxis, Tuples, gather_elements, gather_nd, gather_rows, one_hot, scatter_elements,
-    scatter_nd, top_k,
+    IndexedAxis, Tuples, copy_element, exact, for_each_element, gather_nd, gather_rows, one_hot,
+    read, scatter_nd, top_k,
 };
 pub(crate) use lanes::Lanes;
 pub(crate) use layer_norm::LayerNorm;

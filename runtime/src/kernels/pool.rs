@@ -231,12 +231,13 @@ record! {
 /// The index of the largest value under the window: of the first one, if there are several. A
 /// window of nothing but NaN and the lowest value names its first element, one that is off the
 /// input altogether names element 0.
-pub(crate) fn max_pool_indices<T: Copy + PartialOrd>(
+///
+/// `value` gives an element of the input.
+pub(crate) fn max_pool_indices(
     window: &Window,
     channels: u32,
     steps: &IndexSteps,
-    lowest: T,
-    x: &[T],
+    value: impl Fn(usize) -> Option<f32>,
     y: &mut [i32],
 ) -> Option<()> {
     let channels = channels as usize;
@@ -247,11 +248,11 @@ pub(crate) fn max_pool_indices<T: Copy + PartialOrd>(
         let image = count / pixels_out.max(1);
         count += 1;
         for (c, output) in pixels.next()?.iter_mut().enumerate() {
-            let mut largest = lowest;
+            let mut largest = f32::NEG_INFINITY;
             let mut index = None;
             for ky in pixel.rows.first..pixel.rows.end {
                 for kx in pixel.columns.first..pixel.columns.end {
-                    let value = *x.get(pixel.input_index(ky, kx) * channels + c)?;
+                    let value = value(pixel.input_index(ky, kx) * channels + c)?;
                     if index.is_none() || value > largest {
                         let place = [
                             (image as u32, steps.batch),

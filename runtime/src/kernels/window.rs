@@ -262,6 +262,28 @@ impl Window {
         Some(())
     }
 
+    /// Of a product as a convolution: a line of so many pixels.
+    #[cfg(niwaki_tiles)]
+    pub(crate) fn line(pixels: usize) -> Self {
+        Self {
+            batch: 1,
+            in_h: 1,
+            in_w: pixels as u32,
+            out_h: 1,
+            out_w: pixels as u32,
+            kernel_h: 1,
+            kernel_w: 1,
+            stride_h: 1,
+            stride_w: 1,
+            dilation_h: 1,
+            dilation_w: 1,
+            pad_top: 0,
+            pad_left: 0,
+            pad_bottom: 0,
+            pad_right: 0,
+        }
+    }
+
     /// Calls `pixel` for each output pixel of a band in memory order, with the taps of both axes.
     #[inline(always)]
     pub(crate) fn for_each_pixel(

@@ -3,7 +3,7 @@
 //! Indices are data. Negative ones count from the end; one that is out of range reads the nearest
 //! element.
 
-use super::{Check, Memory, Operator, by_size};
+use super::{Check, Memory, Operator};
 use crate::MAX_RANK;
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
@@ -94,10 +94,11 @@ impl IndexedSlicesParams {
         ])
     }
 
-    pub(super) fn kernel(&self) -> Result<Tuples<'_>, Fault> {
+    /// Of slices whose elements count as so many of the kernel.
+    pub(super) fn kernel(&self, size: usize) -> Result<Tuples<'_>, Fault> {
         Ok(Tuples {
             dims: self.indexed().ok_or(Fault)?,
-            inner: self.inner as usize,
+            inner: self.inner as usize * size,
         })
     }
 }
@@ -119,10 +120,10 @@ impl Operator for Gather {
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &GatherParams) -> Result<(), Fault> {
-        by_size!(memory.input_tensor(0)?.dtype, T => {
-            let (x, indices, y) = memory.pair::<T, i32, T>()?;
-            kernels::gather_rows(p.axis, p.inner, x, indices, y).ok_or(Fault)
-        })
+        // Of rows, all that matters is their bytes.
+        let inner = p.inner as usize * memory.input_tensor(0)?.dtype.bytes();
+        let (x, indices, y) = memory.pair::<u8, i32, u8>()?;
+        kernels::gather_rows(p.axis, inner, x, indices, y).ok_or(Fault)
     }
 }
 
@@ -142,10 +143,11 @@ impl Operator for GatherElements {
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &IndexedElementsParams) -> Result<(), Fault> {
-        by_size!(memory.input_tensor(0)?.dtype, T => {
-            let (x, indices, y) = memory.pair::<T, i32, T>()?;
-            kernels::gather_elements(&p.walk, p.axis(), x, indices, y).ok_or(Fault)
-        })
+        let size = memory.input_tensor(0)?.dtype.bytes();
+        let (x, indices, y) = memory.pair::<u8, i32, u8>()?;
+        let mut read = |to, from| kernels::copy_element(size, (x, from), (y, to));
+        kernels::for_each_element(&p.walk, p.axis(), indices, kernels::read, &mut read)
+            .ok_or(Fault)
     }
 }
 
@@ -167,10 +169,8 @@ impl Operator for GatherND {
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &IndexedSlicesParams) -> Result<(), Fault> {
-        let tuples = p.kernel()?;
-        by_size!(memory.input_tensor(0)?.dtype, T => {
-            let (x, indices, y) = memory.pair::<T, i32, T>()?;
-            kernels::gather_nd(tuples, p.tuples, x, indices, y).ok_or(Fault)
-        })
+        let tuples = p.kernel(memory.input_tensor(0)?.dtype.bytes())?;
+        let (x, indices, y) = memory.pair::<u8, i32, u8>()?;
+        kernels::gather_nd(tuples, p.tuples, x, indices, y).ok_or(Fault)
     }
 }

@@ -209,15 +209,14 @@ impl Operator for MaxPoolIndices {
         check_pool_to(check, &p.window, p.channels, [dtype, DataType::I32])
     }
     fn run(memory: &mut Memory<'_, '_>, p: &MaxPoolIndicesParams) -> Result<(), Fault> {
-        let done = if memory.input_tensor(0)?.dtype == DataType::F32 {
-            let (x, y) = memory.unary::<f32, i32>(0)?;
-            let lowest = f32::NEG_INFINITY;
-            kernels::max_pool_indices(&p.window, p.channels, &p.steps, lowest, x, y)
-        } else {
-            let (x, y) = memory.unary::<i8, i32>(0)?;
-            kernels::max_pool_indices(&p.window, p.channels, &p.steps, i8::MIN, x, y)
+        let dtype = memory.input_tensor(0)?.dtype;
+        let (x, y) = memory.unary::<u8, i32>(0)?;
+        // Every int8 is a float, in the same order.
+        let value = |i: usize| match dtype {
+            DataType::F32 => x.as_chunks().0.get(i).map(|x| f32::from_le_bytes(*x)),
+            _ => x.get(i).map(|&x| f32::from(x.cast_signed())),
         };
-        done.ok_or(Fault)
+        kernels::max_pool_indices(&p.window, p.channels, &p.steps, value, y).ok_or(Fault)
     }
 }
 

@@ -1,12 +1,10 @@
 //! QuantizeLinear and DequantizeLinear with a scale for each index of an axis, and of types that no
 //! kernel computes in.
 
-use bytemuck::{AnyBitPattern, NoUninit};
-
 use super::{Check, Memory, Operator};
 use crate::artifact::{Blob, DataType, record};
 use crate::error::{Fault, Rule};
-use crate::kernels::volume;
+use crate::kernels::{integer, volume};
 use crate::numerics::quantize_to;
 
 record! {
@@ -80,31 +78,21 @@ impl Operator for QuantizeAxis {
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &AxisParams) -> Result<(), Fault> {
-        match memory.output_tensor()?.dtype {
-            DataType::I8 => quantize(memory, p, |q| q as i8),
-            DataType::U8 => quantize(memory, p, |q| q as u8),
-            DataType::I16 => quantize(memory, p, |q| q as i16),
-            _ => quantize(memory, p, |q| q as u16),
+        let affines = affines(memory, p)?;
+        let ([(_, x)], mut y) = memory.bytes::<1>()?;
+        let (low, high) = range(y.0).ok_or(Fault)?;
+        let mut at = 0;
+        let runs = x.as_chunks::<4>().0.chunks_exact((p.inner as usize).max(1));
+        for (x, (scale, zero_point)) in runs.zip(affines) {
+            for x in x {
+                let x = f32::from_le_bytes(*x) / scale;
+                let q = quantize_to(x, zero_point, low, high);
+                integer::store(&mut y, at, i64::from(q)).ok_or(Fault)?;
+                at += 1;
+            }
         }
+        Ok(())
     }
-}
-
-fn quantize<T: AnyBitPattern + NoUninit>(
-    memory: &mut Memory<'_, '_>,
-    p: &AxisParams,
-    narrow: impl Fn(i32) -> T,
-) -> Result<(), Fault> {
-    let (low, high) = range(memory.output_tensor()?.dtype).ok_or(Fault)?;
-    let affines = affines(memory, p)?;
-    let (x, y) = memory.unary::<f32, T>(0)?;
-    let inner = (p.inner as usize).max(1);
-    let runs = x.chunks_exact(inner).zip(y.chunks_exact_mut(inner));
-    for ((x, y), (scale, zero_point)) in runs.zip(affines) {
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = narrow(quantize_to(x / scale, zero_point, low, high));
-        }
-    }
-    Ok(())
 }
 
 /// `(q - zero_point) * scale`, of int8, uint8, int16, uint16 or int32.
@@ -123,28 +111,17 @@ impl Operator for DequantizeAxis {
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &AxisParams) -> Result<(), Fault> {
-        match memory.input_tensor(0)?.dtype {
-            DataType::I8 => dequantize::<i8>(memory, p),
-            DataType::U8 => dequantize::<u8>(memory, p),
-            DataType::I16 => dequantize::<i16>(memory, p),
-            DataType::U16 => dequantize::<u16>(memory, p),
-            _ => dequantize::<i32>(memory, p),
+        let affines = affines(memory, p)?;
+        let ([x], (_, y)) = memory.bytes::<1>()?;
+        let mut at = 0;
+        let runs = y.as_chunks_mut::<4>().0.chunks_exact_mut((p.inner as usize).max(1));
+        for (y, (scale, zero_point)) in runs.zip(affines) {
+            for y in y {
+                let q = integer::load(x, at).ok_or(Fault)? as i32;
+                *y = (q.wrapping_sub(zero_point) as f32 * scale).to_le_bytes();
+                at += 1;
+            }
         }
+        Ok(())
     }
-}
-
-fn dequantize<T: AnyBitPattern + Into<i32>>(
-    memory: &mut Memory<'_, '_>,
-    p: &AxisParams,
-) -> Result<(), Fault> {
-    let affines = affines(memory, p)?;
-    let (x, y) = memory.unary::<T, f32>(0)?;
-    let inner = (p.inner as usize).max(1);
-    let runs = x.chunks_exact(inner).zip(y.chunks_exact_mut(inner));
-    for ((x, y), (scale, zero_point)) in runs.zip(affines) {
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = x.into().wrapping_sub(zero_point) as f32 * scale;
-        }
-    }
-    Ok(())
 }

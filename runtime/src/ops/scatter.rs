@@ -3,7 +3,7 @@
 //! Indices are data. Negative ones count from the end; an update whose index is out of range is
 //! left out. Updates of one place come in the order of the indices.
 
-use super::{Check, IndexedElementsParams, IndexedSlicesParams, Memory, Operator, by_size};
+use super::{Check, IndexedElementsParams, IndexedSlicesParams, Memory, Operator};
 use crate::artifact::DataType;
 use crate::error::{Fault, Rule};
 use crate::kernels;
@@ -61,15 +61,19 @@ fn elements<T: Join + bytemuck::AnyBitPattern + bytemuck::NoUninit>(
     p: &IndexedElementsParams,
 ) -> Result<(), Fault> {
     let (indices, updates, y) = memory.pair_of::<i32, T, T>([1, 2])?;
-    let join = |there, update| T::join(p.reduction, there, update);
-    kernels::scatter_elements(&p.walk, p.axis(), indices, updates, y, join).ok_or(Fault)
+    let mut join = |from: usize, to: usize| {
+        let there = y.get_mut(to)?;
+        *there = T::join(p.reduction, *there, *updates.get(from)?);
+        Some(())
+    };
+    kernels::for_each_element(&p.walk, p.axis(), indices, kernels::exact, &mut join).ok_or(Fault)
 }
 
 fn slices<T: Join + bytemuck::AnyBitPattern + bytemuck::NoUninit>(
     memory: &mut Memory<'_, '_>,
     p: &IndexedSlicesParams,
 ) -> Result<(), Fault> {
-    let tuples = p.kernel()?;
+    let tuples = p.kernel(1)?;
     let (indices, updates, y) = memory.pair_of::<i32, T, T>([1, 2])?;
     let join = |there, update| T::join(p.reduction, there, update);
     kernels::scatter_nd(tuples, indices, updates, y, join).ok_or(Fault)
@@ -95,12 +99,13 @@ impl Operator for ScatterElements {
     fn run(memory: &mut Memory<'_, '_>, p: &IndexedElementsParams) -> Result<(), Fault> {
         let dtype = copy(memory)?;
         match (p.reduction, dtype) {
-            (0, _) => by_size!(dtype, T => {
-                let (indices, updates, y) = memory.pair_of::<i32, T, T>([1, 2])?;
-                let replace = |_, update| update;
-                kernels::scatter_elements(&p.walk, p.axis(), indices, updates, y, replace)
+            (0, _) => {
+                let (indices, updates, y) = memory.pair_of::<i32, u8, u8>([1, 2])?;
+                let size = dtype.bytes();
+                let mut write = |from, to| kernels::copy_element(size, (updates, from), (y, to));
+                kernels::for_each_element(&p.walk, p.axis(), indices, kernels::exact, &mut write)
                     .ok_or(Fault)
-            }),
+            }
             (_, DataType::F32) => elements::<f32>(memory, p),
             _ => elements::<i32>(memory, p),
         }
@@ -132,12 +137,10 @@ impl Operator for ScatterND {
         let dtype = copy(memory)?;
         match (p.reduction, dtype) {
             (0, _) => {
-                let tuples = p.kernel()?;
-                by_size!(dtype, T => {
-                    let (indices, updates, y) = memory.pair_of::<i32, T, T>([1, 2])?;
-                    kernels::scatter_nd(tuples, indices, updates, y, |_, update| update)
-                        .ok_or(Fault)
-                })
+                // Of slices that replace others, all that matters is their bytes.
+                let tuples = p.kernel(dtype.bytes())?;
+                let (indices, updates, y) = memory.pair_of::<i32, u8, u8>([1, 2])?;
+                kernels::scatter_nd(tuples, indices, updates, y, |_, update| update).ok_or(Fault)
             }
             (_, DataType::F32) => slices::<f32>(memory, p),
             _ => slices::<i32>(memory, p),

@@ -3,7 +3,7 @@
 use super::{Check, Memory, Operator};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
-use crate::kernels::{self, volume};
+use crate::kernels::{self, integer, volume};
 
 record! {
     /// Parameters of [`TopK`].
@@ -35,15 +35,13 @@ fn float_key(v: f32) -> i64 {
     i64::from(if bits < 0 { bits ^ i32::MAX } else { bits })
 }
 
-fn run_on<T: bytemuck::AnyBitPattern>(
-    memory: &mut Memory<'_, '_>,
-    p: &TopKParams,
-    key: impl Fn(T) -> i64,
-) -> Result<(), Fault> {
-    let (x, y) = memory.unary::<T, i32>(0)?;
-    // The complement turns an order round.
-    let key = |v| if p.largest != 0 { key(v) } else { !key(v) };
-    kernels::top_k([p.axis, p.k, p.inner], x, y, key).ok_or(Fault)
+/// The element at an index, as an integer of the same order.
+fn key_at((dtype, x): integer::Source<'_>, index: usize) -> Option<i64> {
+    if dtype == DataType::F32 {
+        let x = x.as_chunks::<4>().0.get(index)?;
+        return Some(float_key(f32::from_le_bytes(*x)));
+    }
+    integer::load((dtype, x), index)
 }
 
 impl Operator for TopK {
@@ -61,17 +59,13 @@ impl Operator for TopK {
     }
 
     fn run(memory: &mut Memory<'_, '_>, p: &TopKParams) -> Result<(), Fault> {
-        match memory.input_tensor(0)?.dtype {
-            DataType::F32 => run_on(memory, p, float_key),
-            DataType::I8 => run_on::<i8>(memory, p, i64::from),
-            DataType::U8 => run_on::<u8>(memory, p, i64::from),
-            DataType::I16 => run_on::<i16>(memory, p, i64::from),
-            DataType::U16 => run_on::<u16>(memory, p, i64::from),
-            DataType::I32 => run_on::<i32>(memory, p, i64::from),
-            DataType::I64 => run_on::<[u32; 2]>(memory, p, |[low, high]| {
-                i64::from(high.cast_signed()) << 32 | i64::from(low)
-            }),
-            DataType::Bool => Err(Fault),
-        }
+        let dtype = memory.input_tensor(0)?.dtype;
+        let (x, y) = memory.unary::<u8, i32>(0)?;
+        // The complement turns an order round.
+        let key = |index| match key_at((dtype, x), index) {
+            Some(key) if p.largest == 0 => Some(!key),
+            key => key,
+        };
+        kernels::top_k([p.axis, p.k, p.inner], y, key).ok_or(Fault)
     }
 }

@@ -341,6 +341,10 @@ pub(crate) trait Weight: bytemuck::AnyBitPattern {
     fn as_int8(_weights: &[Self]) -> Option<&[i8]> {
         None
     }
+
+    /// One weight of rows with `len` each.
+    #[cfg(niwaki_tiles)]
+    fn at(weights: &[Self], len: usize, channel: usize, element: usize) -> Option<i8>;
 }
 
 impl Weight for i8 {
@@ -357,6 +361,11 @@ impl Weight for i8 {
     #[cfg(niwaki_tiles)]
     fn as_int8(weights: &[Self]) -> Option<&[i8]> {
         Some(weights)
+    }
+
+    #[cfg(niwaki_tiles)]
+    fn at(weights: &[Self], len: usize, channel: usize, element: usize) -> Option<i8> {
+        weights.get(channel * len + element).copied()
     }
 }
 
@@ -396,6 +405,14 @@ impl Weight for Wide {
         return job.on::<arm_dsp::ArmDsp>();
         #[cfg(not(niwaki_arm_dsp))]
         job.on::<scalar::Scalar>()
+    }
+
+    #[cfg(niwaki_tiles)]
+    fn at(weights: &[Self], len: usize, channel: usize, element: usize) -> Option<i8> {
+        let four = weights.get(channel / 2 * len.div_ceil(4) + element / 4)?;
+        // Of each channel elements 0 and 2, then 1 and 3.
+        let pair = four.get(channel % 2 * 2 + element % 2)?;
+        Some((pair >> (element % 4 / 2 * 16)) as i8)
     }
 }
 
