@@ -12,6 +12,7 @@ pub mod import;
 pub mod indexed;
 pub mod layers;
 pub mod memory;
+pub mod preprocess;
 pub mod profile;
 pub mod progress;
 pub mod proof;

@@ -90,7 +90,7 @@ const lean = {
 
 // Each is one file: a page would have to wait for a common part once more, which costs it a tenth
 // of the time to the first result, and what a worker has twice is 3 KB.
-const entries = ["browser", "node", "workerd", "inline", "specialised", "worker", "worker-node"];
+const entries = ["browser", "node", "workerd", "inline", "specialised", "worker", "worker-node", "raw"];
 for (const entry of entries) {
   await build({
     absWorkingDir: join(HERE, "../js"),
@@ -101,7 +101,8 @@ for (const entry of entries) {
     format: "esm",
     platform: "neutral",
     target: "es2022",
-    external: ["node:*", "*.wasm"],
+    // Few models take raw data; the file for them comes when one does. The inlined entry is one file.
+    external: ["node:*", "*.wasm", ...(/^(inline|raw)$/.test(entry) ? [] : ["./raw.js"])],
     legalComments: "none",
     plugins: /^worker(-|$)/.test(entry) ? [inline, lean] : [inline],
     logLevel: "warning",

@@ -13,8 +13,8 @@ const KB = 1000;
 /** What a page downloads, and how much that may be: of the whole package, and of one model's. */
 const LIMITS = {
   niwaki: { wasm: ["simd128.wasm", 80 * KB], js: [["browser.js", "worker.js"], 8 * KB] },
-  digits: { wasm: ["simd128.wasm", 25 * KB], js: [["index.js", "runtime.js"], 4 * KB] },
-  kws01: { wasm: ["simd128.wasm", 30 * KB], js: [["index.js", "runtime.js"], 4 * KB] },
+  digits: { wasm: ["simd128.wasm", 25 * KB], js: [["index.js"], 4 * KB] },
+  kws01: { wasm: ["simd128.wasm", 30 * KB], js: [["index.js"], 4 * KB] },
 };
 
 const folder = argv[2];

@@ -2,7 +2,7 @@
 
 import { BACKENDS, runs } from "./backends.js";
 import { NiwakiError, check, fail } from "./errors.js";
-import { Model } from "./model.js";
+import { open } from "./open.js";
 import { read, verify } from "./source.js";
 import { WorkerModel } from "./worker-model.js";
 
@@ -10,13 +10,11 @@ export { NiwakiError };
 
 function choose(wanted = "auto") {
   if (typeof WebAssembly !== "object") fail("UNSUPPORTED", "this engine has no WebAssembly");
-  if (wanted !== "auto" && !Object.hasOwn(BACKENDS, wanted)) {
-    fail("UNSUPPORTED", `there is no backend \`${wanted}\`: ${Object.keys(BACKENDS).join(", ")}`);
-  }
-  for (const [name, probe] of Object.entries(BACKENDS)) {
-    if (runs(probe) && (wanted === "auto" || wanted === name)) return name;
-  }
-  return fail("UNSUPPORTED", `this engine cannot run the backend \`${wanted}\``);
+  const names = Object.keys(BACKENDS).filter((name) => runs(BACKENDS[name]));
+  return (
+    names.find((name) => wanted === "auto" || wanted === name) ??
+    fail("UNSUPPORTED", `there is no backend \`${wanted}\` here: ${names.join(", ")}`)
+  );
 }
 
 /** `load` and `loadInWorker` on a platform. */
@@ -58,7 +56,7 @@ export function on(platform) {
   return {
     async load(source, options = {}) {
       const { backend, module, bytes } = await prepare(source, options);
-      return new Model(module, bytes, backend);
+      return open(module, bytes, backend);
     },
 
     async loadInWorker(source, options = {}) {

@@ -58,18 +58,12 @@ export class Engine {
 
   fill(bytes, arena) {
     const { wasm } = this;
-    const full = () =>
-      fail(
-        "OUT_OF_MEMORY",
-        `there is no room for a model of ${bytes.length} bytes with an arena of ${arena} bytes`,
-      );
-    if (this.at) {
-      if (!wasm.prepare(this.at, bytes.length, arena)) full();
-    } else {
-      this.at = wasm.create(bytes.length, arena);
-      if (!this.at) full();
+    const { length } = bytes;
+    const fits = this.at ? wasm.prepare(this.at, length, arena) : (this.at = wasm.create(length, arena));
+    if (!fits) {
+      fail("OUT_OF_MEMORY", `there is no room for a model of ${length} bytes with an arena of ${arena} bytes`);
     }
-    new Uint8Array(wasm.memory.buffer, wasm.file(this.at), bytes.length).set(bytes);
+    new Uint8Array(wasm.memory.buffer, wasm.file(this.at), length).set(bytes);
     const status = wasm.load(this.at);
     if (status) {
       const message = this.text(wasm.message(this.at), wasm.message_bytes(this.at));

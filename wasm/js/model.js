@@ -21,6 +21,9 @@ function turn() {
   });
 }
 
+/** By model: what makes elements of raw data, where the model says how. */
+export const converters = new WeakMap();
+
 /**
  * A model that has passed every check, and the memory that it runs in.
  *
@@ -62,7 +65,8 @@ export class Model {
     return engine;
   }
 
-  #write(input) {
+  #write(given) {
+    const input = converters.get(this)?.(given) ?? given;
     const ports = this.#inputs;
     if (ArrayBuffer.isView(input)) {
       if (ports.length !== 1) {

@@ -9,11 +9,9 @@ export function serve(post) {
 
   async function call(method, args, signal) {
     switch (method) {
-      case "load": {
+      case "load":
         model = new Model(...args);
-        const { inputs, outputs, backend, layerCount, arenaBytes, memoryBytes } = model;
-        return { inputs, outputs, backend, layerCount, arenaBytes, memoryBytes };
-      }
+        return { ...model, memoryBytes: model.memoryBytes };
       case "run":
         // Copies: what is in the model's memory cannot be given away.
         return (await model.runAsync(...args, { signal })).all.map(({ raw }) => raw.slice());

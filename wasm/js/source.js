@@ -4,7 +4,7 @@ import { NiwakiError, check, fail } from "./errors.js";
 
 /** All of a stream; `total` is how many bytes there should be, where that is known. */
 async function drain(stream, total, { signal, onProgress }) {
-  if (stream.locked) fail("NOT_A_SOURCE", "the stream has been read, or somebody is reading it");
+  if (stream.locked) fail("NOT_A_SOURCE", "the stream has been read already");
   const reader = stream.getReader();
   const stop = () => reader.cancel(signal?.reason).catch(() => {});
   signal?.addEventListener("abort", stop, { once: true });
@@ -82,7 +82,7 @@ export async function read(source, options, platform) {
     }
     return ofResponse(response, options);
   }
-  return fail("NOT_A_SOURCE", "the source is none of those that can be loaded");
+  return fail("NOT_A_SOURCE", "this is no source of a model");
 }
 
 /** Throws when the bytes have not the hash that `integrity` names: `sha256-` and base64. */
@@ -90,7 +90,7 @@ export async function verify(bytes, integrity) {
   const [, bits, hash] = /^sha(256|384|512)-([A-Za-z0-9+/]+={0,2})$/.exec(integrity) ?? [];
   if (!bits) fail("INTEGRITY", `\`${integrity}\` is no hash like sha256-…`);
   const { subtle } = globalThis.crypto ?? {};
-  if (!subtle) fail("UNSUPPORTED", "hashes are not computed on a page without https");
+  if (!subtle) fail("UNSUPPORTED", "a page needs https for hashes");
   const digest = new Uint8Array(await subtle.digest(`SHA-${bits}`, bytes));
   const found = btoa(String.fromCharCode(...digest));
   if (found !== hash) fail("INTEGRITY", `the file has the hash sha${bits}-${found}, not ${integrity}`);

@@ -2,7 +2,7 @@
 
 import { BACKENDS, runs } from "./backends.js";
 import { NiwakiError, fail } from "./errors.js";
-import { Model } from "./model.js";
+import { open } from "./open.js";
 
 export { NiwakiError };
 
@@ -23,14 +23,21 @@ async function bytes(url, signal) {
   }
 }
 
-const modules = {};
+// In this form bundlers find the files. The last one gets the model's name.
+const URLS = {
+  simd128: () => new URL("./simd128.wasm", import.meta.url),
+  scalar: () => new URL("./scalar.wasm", import.meta.url),
+  model: () => new URL("./MODEL.niwaki", import.meta.url),
+};
 
-/** The one model of a package: `urls` are those of its binaries and of the artifact. */
-export async function open({ simd128, scalar, model }, { signal } = {}) {
+let compiled;
+
+/** The one model of the package. */
+export async function load({ signal } = {}) {
   const backend = runs(BACKENDS.simd128) ? "simd128" : "scalar";
-  const url = backend === "simd128" ? simd128 : scalar;
-  modules[url] ??= bytes(url).then((wasm) => WebAssembly.compile(wasm));
-  modules[url].catch(() => delete modules[url]);
-  const [module, file] = await Promise.all([modules[url], bytes(model, signal)]);
-  return new Model(module, file, backend);
+  compiled ??= bytes(URLS[backend]()).then((wasm) => WebAssembly.compile(wasm));
+  // The next load may have more luck.
+  compiled.catch(() => (compiled = undefined));
+  const [module, file] = await Promise.all([compiled, bytes(URLS.model(), signal)]);
+  return open(module, file, backend);
 }

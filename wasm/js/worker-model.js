@@ -2,6 +2,7 @@
 
 import { NiwakiError, check } from "./errors.js";
 import { Output, Outputs } from "./output.js";
+import { converter } from "./prepare.js";
 
 /** Workers of models that nobody has disposed of: the collector takes no running worker. */
 const lost = new FinalizationRegistry((worker) => worker.terminate());
@@ -63,6 +64,7 @@ class Line {
 /** A model in a worker of its own. Calls queue up there. */
 export class WorkerModel {
   #line;
+  #convert;
 
   static async start(open, { backend, module, bytes }, signal) {
     const line = new Line(await open());
@@ -70,42 +72,37 @@ export class WorkerModel {
       // The caller keeps its bytes.
       const copy = bytes.slice();
       const ask = { method: "load", args: [module, copy, backend] };
-      return new WorkerModel(line, await line.ask(ask, [copy.buffer], signal));
+      const facts = await line.ask(ask, [copy.buffer], signal);
+      return new WorkerModel(line, facts, await converter(facts.inputs));
     } catch (error) {
       line.close("DISPOSED", "the model was never loaded", error);
       throw error;
     }
   }
 
-  constructor(line, facts) {
+  constructor(line, facts, convert) {
     this.#line = line;
+    this.#convert = convert;
     Object.assign(this, facts);
     Object.freeze(this);
     lost.register(this, line.worker, line);
   }
 
-  async run(input, { signal, transfer = false } = {}) {
+  async run(given, { signal, transfer = false } = {}) {
     check(signal, "the run");
+    const input = this.#convert?.(given) ?? given;
     const arrays = ArrayBuffer.isView(input) ? [input] : Object.values(input ?? {});
     const buffers = transfer ? [...new Set(arrays.map((array) => array.buffer))] : [];
     const results = await this.#line.ask({ method: "run", args: [input] }, buffers, signal);
     return new Outputs(results.map((raw, i) => new Output({ spec: this.outputs[i], raw })));
   }
 
-  selfTest() {
-    return this.#ask("selfTest");
-  }
-
-  profile(input) {
-    return this.#ask("profile", input);
-  }
-
-  digests(input) {
-    return this.#ask("digests", input);
-  }
-
-  #ask(method, ...args) {
-    return this.#line.ask({ method, args });
+  static {
+    for (const method of ["selfTest", "profile", "digests"]) {
+      this.prototype[method] = async function (input) {
+        return this.#line.ask({ method, args: [this.#convert?.(input) ?? input] });
+      };
+    }
   }
 
   dispose() {

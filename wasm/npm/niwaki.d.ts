@@ -78,12 +78,57 @@ export interface Spec {
   readonly zeroPoint: number;
   /** Labels of the last axis; empty when there are none. */
   readonly labels: readonly string[];
-  /** What has to be done with raw data before; `null` when nothing is. */
-  readonly preprocess: unknown;
+  /**
+   * How elements are made of raw data, as `niwaki compile --preprocess` was told; `null` when
+   * the model does not say. With it, a run takes the raw data, see {@link Raw}.
+   */
+  readonly preprocess: Preprocess | null;
 }
 
-/** Elements of the one input, or of each by its name. They are copied. */
-export type Input = Elements | Readonly<Record<string, Elements>>;
+/** How elements are made of raw data. Each is rounded to the input's scale, half to even. */
+export type Preprocess =
+  | {
+      /** An element is `(pixel * rescale - mean) / std`, of pixels from 0 to 255. */
+      readonly image: {
+        readonly color: "rgb" | "bgr" | "gray";
+        /** The order of dimensions. */
+        readonly layout: "nchw" | "nhwc";
+        readonly rescale: number;
+        /** For each value of a pixel; without it 0. */
+        readonly mean?: readonly number[];
+        /** For each value of a pixel; without it 1. */
+        readonly std?: readonly number[];
+      };
+    }
+  | {
+      /** An element is a sample from -1 to 1, the mean of all channels. */
+      readonly audio: { readonly sample_rate: number };
+    };
+
+/** Pixels as `ImageData` has them: red, green, blue and alpha, from 0 to 255, row by row. */
+export interface Pixels {
+  readonly data: ArrayLike<number>;
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * A picture or sound, for inputs with {@link Spec.preprocess}. Pixels of the input's very size are
+ * taken as they are, with the same result everywhere; where there is an `OffscreenCanvas`, all
+ * others are stretched to it, as each browser does that. Alpha is not looked at.
+ */
+export type Raw =
+  | Pixels
+  | HTMLCanvasElement
+  | OffscreenCanvas
+  | HTMLImageElement
+  | HTMLVideoElement
+  | ImageBitmap
+  | VideoFrame
+  | AudioBuffer;
+
+/** Elements or raw data of the one input, or of each by its name. They are copied. */
+export type Input = Elements | Raw | Readonly<Record<string, Elements | Raw>>;
 
 /** One of the largest values of an output. */
 export interface Candidate {

@@ -77,6 +77,68 @@ export const tests = {
     equal(bytes, await file(env, env.models[0]), "the caller's bytes");
   },
 
+  async "pixels become elements as the model says"(niwaki, env) {
+    const pixels = (width, height, seed) => ({
+      width,
+      height,
+      data: Uint8ClampedArray.from({ length: 4 * width * height }, (_, i) => (i * 31 + seed * 7 + (i >> 5)) % 256),
+    });
+    const even = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
+    const models = {
+      picture: ({ data }, i) => (299 * data[4 * i] + 587 * data[4 * i + 1] + 114 * data[4 * i + 2]) / 1000 / 255,
+      photo({ data }, i) {
+        const channel = i % 3;
+        const pixel = data[4 * Math.floor(i / 3) + 2 - channel] * 0.00392156862745098;
+        return (pixel - [0.4, 0.5, 0.6][channel]) / [0.5, 0.25, 1.5][channel];
+      },
+    };
+    for (const [name, real] of Object.entries(models)) {
+      const open = { load: niwaki.load, loadInWorker: niwaki.loadInWorker };
+      for (const [how, load] of Object.entries(open)) {
+        const model = await load(`${env.base}models/${name}.niwaki`);
+        const [spec] = model.inputs;
+        const side = name === "picture" ? 28 : 96;
+        const picture = pixels(side, side, how.length);
+        const elements = ARRAYS[spec.dtype].from({ length: spec.length }, (_, i) => {
+          const x = real(picture, i);
+          return spec.scale ? Math.min(Math.max(even(x / spec.scale) + spec.zeroPoint, -128), 127) : x;
+        });
+        const wanted = await model.digests(elements);
+        equal(await model.digests(picture), wanted, `${name}, ${how}`);
+        equal(await model.digests({ [spec.name]: picture }), wanted, `${name} by its name, ${how}`);
+        const raw = (await model.run(elements)).raw.slice();
+        equal((await model.run(picture)).raw, raw, `a run of ${name}, ${how}`);
+        await fails(niwaki, "INPUT_LENGTH", () => model.run(elements.subarray(1)));
+        if (typeof OffscreenCanvas === "undefined") {
+          await fails(niwaki, "INPUT_LENGTH", () => model.run(pixels(side + 1, side, 1)));
+        }
+        const silence = { numberOfChannels: 1, sampleRate: 16000, length: 640, getChannelData: () => new Float32Array(640) };
+        await fails(niwaki, "INPUT_TYPE", () => model.run(silence));
+        model.dispose();
+      }
+    }
+    // A model that says nothing of raw data takes none.
+    const model = await niwaki.load(`${env.base}models/${env.models[0]}`);
+    await fails(niwaki, "INPUT_NAME", () => model.run(pixels(28, 28, 1)));
+  },
+
+  async "samples become elements as the model says"(niwaki, env) {
+    const model = await niwaki.load(`${env.base}models/sound.niwaki`);
+    const channel = (seed) => Float32Array.from({ length: 640 }, (_, i) => ((i * seed) % 97) / 97 - 0.5);
+    const channels = [channel(3), channel(5)];
+    const sound = {
+      numberOfChannels: 2,
+      sampleRate: 16000,
+      length: 640,
+      getChannelData: (i) => channels[i],
+    };
+    const elements = channels[0].map((x, i) => x / 2 + channels[1][i] / 2);
+    equal(model.digests(sound), model.digests(elements), "digests");
+    await fails(niwaki, "INPUT_LENGTH", () => model.run({ ...sound, length: 641 }));
+    const error = await fails(niwaki, "INPUT_TYPE", () => model.run({ ...sound, sampleRate: 44100 }));
+    ok(/16000 samples a second, not 44100/.test(error.message), error.message);
+  },
+
   async "progress is told"(niwaki, env) {
     const url = `${env.base}models/${env.models[0]}`;
     const { length } = await file(env, env.models[0]);

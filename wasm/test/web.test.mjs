@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { env as environment, execPath, memoryUsage } from "node:process";
 import { after, before, describe, test } from "node:test";
@@ -120,6 +122,57 @@ describe("Chromium", { skip: CHROMIUM ? false : "NIWAKI_CHROMIUM names no browse
     await strict.close();
   });
 
+  test("what a canvas draws is a picture", async () => {
+    const found = await page.evaluate(async (base) => {
+      const { load } = await import("/pkg/browser.js");
+      const model = await load(`${base}models/photo.niwaki`);
+      const draw = (canvas) => {
+        Object.assign(canvas, { width: 96, height: 96 });
+        const context = canvas.getContext("2d");
+        for (let i = 0; i < 96; i += 4) {
+          context.fillStyle = `rgb(${i * 2}, ${200 - i}, ${i})`;
+          context.fillRect(i, 0, 4, 96 - i);
+        }
+        return canvas;
+      };
+      const canvas = draw(document.createElement("canvas"));
+      const image = new Image();
+      image.src = canvas.toDataURL();
+      await image.decode();
+      const context = canvas.getContext("2d");
+      const wanted = String(model.digests(context.getImageData(0, 0, 96, 96)));
+      const pictures = {
+        canvas,
+        offscreen: draw(new OffscreenCanvas(96, 96)),
+        bitmap: await createImageBitmap(canvas),
+        image,
+        frame: new VideoFrame(canvas, { timestamp: 0 }),
+      };
+      const same = Object.entries(pictures).map(([name, picture]) => [name, String(model.digests(picture)) === wanted]);
+      pictures.frame.close();
+      // Of another size, they are stretched.
+      const large = new OffscreenCanvas(192, 192);
+      large.getContext("2d").fillRect(0, 0, 192, 192);
+      const black = model.run(large).raw.slice();
+      const small = model.run(large.getContext("2d").getImageData(0, 0, 96, 96)).raw.slice();
+      const pixels = model.run(large.getContext("2d").getImageData(0, 0, 192, 192)).raw.slice();
+      const sound = await load(`${base}models/sound.niwaki`);
+      const buffer = new AudioBuffer({ length: 640, sampleRate: 16000 });
+      buffer.getChannelData(0).fill(0.25);
+      const heard = String(sound.digests(buffer)) === String(sound.digests(new Float32Array(640).fill(0.25)));
+      return { ...Object.fromEntries(same), stretched: String(black) === String(small) && String(pixels) === String(small), heard };
+    }, fixtures.env.base);
+    assert.deepEqual(found, {
+      canvas: true,
+      offscreen: true,
+      bitmap: true,
+      image: true,
+      frame: true,
+      stretched: true,
+      heard: true,
+    });
+  });
+
   test("the main thread is free while a large file is loaded", async () => {
     const [least, megabytes] = await page.evaluate(async (base) => {
       const { load } = await import("/pkg/browser.js");
@@ -168,15 +221,35 @@ describe("packages for one model", () => {
       }
     });
   }
-
-  test("a binary for one model refuses another, by code", async () => {
-    const { open: start } = await import(`${environment.NIWAKI_TEST_MODELS}/web/kws01/runtime.js`);
-    const at = (path) => new URL(`file://${environment.NIWAKI_TEST_MODELS}/${path}`);
-    const binaries = { simd128: at("web/kws01/simd128.wasm"), scalar: at("web/kws01/scalar.wasm") };
-    await assert.rejects(start({ ...binaries, model: at("ic01.niwaki") }), (error) => {
-      assert.equal(error.code, "INVALID");
-      return /operator code \d+ is not in this program's operator set/.test(error.message);
-    });
+  test("a package for one model refuses all other files, by code", async () => {
+    const models = environment.NIWAKI_TEST_MODELS;
+    const folder = await mkdtemp(join(tmpdir(), "niwaki-"));
+    try {
+      await cp(join(models, "web/kws01"), folder, { recursive: true });
+      const { load } = await import(`file://${folder}/index.js`);
+      const file = join(folder, "kws01.niwaki");
+      const own = await readFile(file);
+      const damaged = Uint8Array.from(own);
+      damaged[damaged.length >> 1] ^= 1;
+      const others = [
+        await readFile(join(models, "ic01.niwaki")),
+        damaged,
+        own.subarray(0, 1000),
+        new Uint8Array(),
+        "<!doctype html>",
+      ];
+      for (const other of others) {
+        await writeFile(file, other);
+        await assert.rejects(load(), (error) => {
+          assert.equal(error.code, "INVALID");
+          return /not the file that the package was made for, or it is damaged/.test(error.message);
+        });
+      }
+      await writeFile(file, own);
+      assert.equal((await load()).selfTest().sameBits, true);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });
 

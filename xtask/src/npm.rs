@@ -107,12 +107,25 @@ fn install() -> Result<()> {
 
 /// The models that the package is tested with, beside the example: names, files below `models/` in
 /// the folder that `NIWAKI_MODELS` names, and how they are compiled. The last one runs long.
-const MODELS: [(&str, &str, &[&str]); 6] = [
+const MODELS: [(&str, &str, &[&str]); 8] = [
     ("kws01", "kws01_int8_qdq", &[]),
     ("ic01", "ic01_int8_qdq", &[]),
     ("vww01", "vww01_int8_qdq", &[]),
     ("ad01", "ad01_int8_qdq", &[]),
     ("sww01", "sww01_int8_qdq", &[]),
+    (
+        "photo",
+        "vww01_int8_qdq",
+        &[
+            "--preprocess",
+            r#"{"image":{"color":"bgr","layout":"nhwc","rescale":0.00392156862745098,"mean":[0.4,0.5,0.6],"std":[0.5,0.25,1.5]}}"#,
+        ],
+    ),
+    (
+        "sound",
+        "ad01_fp32",
+        &["--float", "--preprocess", r#"{"audio":{"sample_rate":16000}}"#],
+    ),
     ("long", "ultraface_rfb_320", &["--float"]),
 ];
 
@@ -140,6 +153,8 @@ pub(crate) fn models() -> Result<Option<PathBuf>> {
     fs::copy(demo::artifact(), &artifact)
         .with_context(|| format!("cannot write {}", artifact.display()))?;
     demo::compile_to(&packages.join("digits"), &["--target", "web"])?;
+    let gray = r#"{"image":{"color":"gray","layout":"nchw","rescale":0.00392156862745098}}"#;
+    demo::compile_to(&folder.join("picture.niwaki"), &["--preprocess", gray])?;
     for (name, file, options) in MODELS {
         let model = shared.join(format!("{file}.onnx"));
         let mut command = demo::niwaki(&["compile"])?;

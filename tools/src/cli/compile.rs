@@ -1,5 +1,6 @@
 //! `niwaki compile`.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +10,8 @@ use clap::Args;
 use niwaki_tools::compiler::calibrate::RangeMethod;
 use niwaki_tools::compiler::sparsify::Sparse;
 use niwaki_tools::compiler::{self, Options, WeightsLayout};
+use niwaki_tools::graph::Graph;
+use niwaki_tools::preprocess::Preprocess;
 use niwaki_tools::{data, import, reference, web};
 
 use super::{bind::Bind, budget::Budget, inspect::Summary};
@@ -34,6 +37,11 @@ Examples:
       operators.
   niwaki compile model_int8_qdq.onnx -o model.niwaki --weights-layout fast
       More flash for fewer instructions on Cortex-M4 and M7.
+  niwaki compile mobilenet.onnx -o mobilenet.niwaki --calibrate calibration.npz --preprocess \
+      '{\"image\":{\"color\":\"rgb\",\"layout\":\"nchw\",\"rescale\":0.00392156862745098}}'
+      Pixels from 0 to 1: in a browser, `run` takes a canvas, an image or a video frame then. There
+      are `mean` and `std` too, lists with a number for each colour, and
+      '{\"audio\":{\"sample_rate\":16000}}'.
   niwaki compile pruned_int8_qdq.onnx -o pruned.niwaki
       Of a model that was pruned in blocks of four input channels, only those that are not zero are
       stored and computed, in layers where that gains; each layer's line says so (docs/sparse.md).
@@ -66,6 +74,10 @@ pub(super) struct Compile {
     /// Labels of the first output, one a line, to be kept in the artifact.
     #[arg(long, value_name = "LABELS.txt")]
     labels: Option<PathBuf>,
+    /// What to do with a picture or sound before the model sees it: JSON, or a file of it, to be kept
+    /// in the artifact. The npm package does it then (see the examples below).
+    #[arg(long, value_name = "[INPUT=]JSON", value_parser = preprocess)]
+    preprocess: Vec<(Option<String>, String)>,
     /// Leave everything in, also what does not change the output.
     #[arg(long)]
     no_shrink: bool,
@@ -120,7 +132,42 @@ fn range_method(text: &str) -> Result<RangeMethod, String> {
     }
 }
 
+/// `INPUT=JSON`, or JSON alone for the only input; JSON, or the name of a file.
+fn preprocess(text: &str) -> Result<(Option<String>, String), String> {
+    let (input, json) = match text.split_once('=') {
+        Some((input, json)) if !input.contains('{') => (Some(input.to_owned()), json),
+        _ => (None, text),
+    };
+    if json.trim_start().starts_with('{') {
+        return Ok((input, json.to_owned()));
+    }
+    let text = std::fs::read_to_string(json)
+        .map_err(|error| format!("`{json}` is no JSON, and cannot be read as a file: {error}"))?;
+    Ok((input, text))
+}
+
 impl Compile {
+    /// What is to be done with raw data, by inputs.
+    fn preprocess(&self, graph: &Graph) -> Result<BTreeMap<String, String>> {
+        let mut all = BTreeMap::new();
+        for (input, json) in &self.preprocess {
+            let names: Vec<_> = graph.inputs.iter().map(|&id| graph.values[id].name.as_str()).collect();
+            let at = match input {
+                Some(input) => names.iter().position(|name| name == input),
+                None => (names.len() == 1).then_some(0),
+            };
+            let at = at.with_context(|| {
+                format!("--preprocess: say INPUT=JSON with one of the inputs {names:?}")
+            })?;
+            let place = || format!("--preprocess of input `{}`", names[at]);
+            let parsed =
+                Preprocess::parse(json, graph.shape(graph.inputs[at])).with_context(place)?;
+            let before = all.insert(names[at].to_owned(), serde_json::to_string(&parsed)?);
+            ensure!(before.is_none(), "{} is given twice", place());
+        }
+        Ok(all)
+    }
+
     pub(super) fn run(self) -> Result<ExitCode> {
         let imported = import::import_bound(&self.model, &self.bind.bindings())?;
         let calibration = match &self.calibrate {
@@ -148,6 +195,7 @@ impl Compile {
             labels.len(),
             count.unwrap_or(0)
         );
+        let preprocess = self.preprocess(&imported.graph)?;
         let options = Options {
             float: self.float,
             ranges: self.ranges,
@@ -161,6 +209,7 @@ impl Compile {
             sparse: self.sparse,
             strip: self.strip,
             labels,
+            preprocess,
             golden_steps: self.golden_steps,
         };
         let compiled = compiler::compile(&imported, &options, calibration.as_ref())

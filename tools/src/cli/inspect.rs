@@ -71,6 +71,8 @@ struct PortSummary {
     scale: Option<f32>,
     zero_point: Option<i32>,
     labels: Vec<String>,
+    /// What to do with raw data; `null` when nothing.
+    preprocess: serde_json::Value,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,6 +134,7 @@ impl Summary {
                 scale: quantized.then_some(tensor.scale),
                 zero_point: quantized.then_some(tensor.zero_point),
                 labels: model.text(port.labels).lines().map(str::to_owned).collect(),
+                preprocess: serde_json::from_str(model.text(port.preprocessing)).unwrap_or_default(),
             })
         };
         let tensors = model.tensors();

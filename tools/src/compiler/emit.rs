@@ -1,6 +1,6 @@
 //! The artifact's bytes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use niwaki::artifact::{Golden, Header, Port, Record, Storage, Text};
 use niwaki::{LoadError, Model, Section, Session};
@@ -23,6 +23,8 @@ pub struct Extras {
     pub ranges: Vec<(f32, f32)>,
     /// Labels of output 0.
     pub labels: Vec<String>,
+    /// Of inputs by their names, what to do with raw data, as JSON.
+    pub preprocess: BTreeMap<String, String>,
     /// Where the model came from, as JSON.
     pub provenance: String,
     /// Steps that the run of the golden vector may take; with 0 there is no such vector.
@@ -135,6 +137,10 @@ pub fn serialise(
             true => extras.labels.join("\n"),
             false => String::new(),
         };
+        let preprocessing = match i < selected.inputs.len() {
+            true => extras.preprocess.get(port).cloned().unwrap_or_default(),
+            false => String::new(),
+        };
         let port = Port {
             tensor: *tensor as u32,
             low,
@@ -142,7 +148,7 @@ pub fn serialise(
             // Ports keep their names: callers find them by name.
             name: strings.add(port),
             labels: strings.add(&labels),
-            preprocessing: Text::EMPTY,
+            preprocessing: strings.add(&preprocessing),
         };
         words(&port, &mut interface);
     }

@@ -19,6 +19,8 @@ pub mod sparsify;
 pub mod widen;
 pub mod work;
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Serialize;
 
@@ -71,6 +73,10 @@ pub struct Options {
     pub strip: bool,
     /// Labels of output 0.
     pub labels: Vec<String>,
+    /// Of inputs by their names, what to do with raw data: JSON of
+    /// [`Preprocess`](crate::preprocess::Preprocess).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub preprocess: BTreeMap<String, String>,
     /// Steps (see [`work`]) that the run may take which makes the golden vector; with 0 there is
     /// no golden vector. It says how long the compiler works, and nothing of the artifact.
     #[serde(skip)]
@@ -93,6 +99,7 @@ impl Default for Options {
             sparse: Sparse::Auto,
             strip: false,
             labels: Vec::new(),
+            preprocess: BTreeMap::new(),
             golden_steps: GOLDEN_STEPS,
         }
     }
@@ -184,6 +191,7 @@ pub fn compile(
         strip: options.strip,
         ranges,
         labels: options.labels.clone(),
+        preprocess: options.preprocess.clone(),
         provenance: provenance(imported, options, quantized, calibration)?,
         golden_steps: options.golden_steps,
     };

@@ -20,8 +20,11 @@ pub use specialise::specialise;
 
 /// The binaries of a package.
 const BINARIES: [&str; 2] = ["simd128.wasm", "scalar.wasm"];
-/// The file of the whole package that a specialised one runs on, and its name there.
-const RUNTIME: (&str, &str) = ("specialised.js", "runtime.js");
+/// The file of the whole package that is the entry of a specialised one, its name there, and what
+/// stands in it for the model's name.
+const ENTRY: [&str; 3] = ["specialised.js", "index.js", "MODEL"];
+/// What the entry fetches for models that take raw data; bundlers want it there in any case.
+const RAW: &str = "raw.js";
 
 /// Writes the package of a model into a folder, which is made when it is not there. Its name, and
 /// that of the model in it, is `name`.
@@ -52,7 +55,15 @@ pub fn write(artifact: &Artifact, name: &str, folder: &Path) -> Result<()> {
             .with_context(|| format!("cannot cut {file} down to the model's operators"))?;
         files.push((file.to_owned(), cut));
     }
-    files.push((RUNTIME.1.to_owned(), read(RUNTIME.0)?));
+    let [entry, index, placeholder] = ENTRY;
+    let entry = String::from_utf8(read(entry)?).context("the package is no text")?;
+    let (from, to) = (format!("./{placeholder}.niwaki"), format!("./{name}.niwaki"));
+    ensure!(
+        entry.contains(&from),
+        "the package is another version's: build it again with `cargo xtask npm`"
+    );
+    files.push((index.to_owned(), entry.replace(&from, &to).into_bytes()));
+    files.push((RAW.to_owned(), read(RAW)?));
     files.push((format!("{name}.niwaki"), artifact.bytes().to_vec()));
     files.extend(
         text::all(&model, name)?

@@ -92,7 +92,6 @@ pub(super) fn all(model: &Model<'_>, name: &str) -> Result<Vec<(&'static str, St
         .collect::<Result<_>>()?;
     Ok(vec![
         ("package.json", manifest(name)),
-        ("index.js", index(name)),
         ("index.d.ts", types(name, &inputs, &outputs)),
         ("README.md", readme(name, &inputs, &outputs)),
         ("selftest.html", self_test(name)),
@@ -120,23 +119,6 @@ fn manifest(name: &str) -> String {
              \"node\": \">=20.16\"\n  \
            }}\n\
          }}\n"
-    )
-}
-
-fn index(name: &str) -> String {
-    format!(
-        "import {{ open }} from \"./runtime.js\";\n\
-         \n\
-         export {{ NiwakiError }} from \"./runtime.js\";\n\
-         \n\
-         // In this form bundlers find the files.\n\
-         const URLS = {{\n  \
-           simd128: new URL(\"./simd128.wasm\", import.meta.url),\n  \
-           scalar: new URL(\"./scalar.wasm\", import.meta.url),\n  \
-           model: new URL(\"./{name}.niwaki\", import.meta.url),\n\
-         }};\n\
-         \n\
-         export const load = (options) => open(URLS, options);\n"
     )
 }
 

@@ -833,19 +833,31 @@ pub(super) unsafe fn rows_by_four<I: Lanes>(
     for (first, sums) in (0..rows).step_by(4).zip(sums.chunks_exact_mut(4)) {
         // Where there are no more, the last one again.
         let row = |row: usize| w.wrapping_add((first + row).min(rows - 1) * len);
-        let four = [row(0), row(1), row(2), row(3)];
+        let [a, b, c, d] = [row(0), row(1), row(2), row(3)];
         // SAFETY: see `Lanes`.
-        let mut vectors = [unsafe { I::all(0) }; 4];
+        let [mut to_a, mut to_b, mut to_c, mut to_d] = [unsafe { I::all(0) }; 4];
+        // Written out, as not every compiler is asked to unroll a loop over them.
         for at in (0..whole).step_by(I::STEP) {
-            for (vector, row) in vectors.iter_mut().zip(four) {
-                // SAFETY: that many elements are there.
-                *vector = unsafe { I::direct(*vector, x.wrapping_add(at), row.wrapping_add(at)) };
-            }
+            let x = x.wrapping_add(at);
+            // SAFETY: that many elements are there.
+            to_a = unsafe { I::direct(to_a, x, a.wrapping_add(at)) };
+            // SAFETY: as above.
+            to_b = unsafe { I::direct(to_b, x, b.wrapping_add(at)) };
+            // SAFETY: as above.
+            to_c = unsafe { I::direct(to_c, x, c.wrapping_add(at)) };
+            // SAFETY: as above.
+            to_d = unsafe { I::direct(to_d, x, d.wrapping_add(at)) };
         }
         // SAFETY: see `Lanes`.
-        let totals = unsafe { I::totals(vectors) };
-        for ((sum, total), row) in sums.iter_mut().zip(totals).zip(four) {
-            *sum = total;
+        let totals = unsafe { I::totals([to_a, to_b, to_c, to_d]) };
+        let Some(sums) = sums.first_chunk_mut::<4>() else {
+            continue;
+        };
+        *sums = totals;
+        if whole == len {
+            continue;
+        }
+        for (sum, row) in sums.iter_mut().zip([a, b, c, d]) {
             for at in whole..len {
                 // SAFETY: that many elements are there.
                 let x = unsafe { x.wrapping_add(at).read() };
