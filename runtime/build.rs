@@ -6,6 +6,10 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(niwaki_mve)");
     println!("cargo::rustc-check-cfg=cfg(niwaki_thumb1)");
     println!("cargo::rustc-check-cfg=cfg(niwaki_tiles)");
+    // WebAssembly with relaxed SIMD in the products of convolutions alone: who compiles for it says so by
+    // `--cfg niwaki_relaxed`. With the target's feature the compiler would put relaxed instructions in
+    // place of others, whose results differ from machine to machine.
+    println!("cargo::rustc-check-cfg=cfg(niwaki_relaxed)");
     let target = std::env::var("TARGET").unwrap_or_default();
     if target.starts_with("thumbv6m") || target.starts_with("thumbv8m.base") {
         println!("cargo::rustc-cfg=niwaki_thumb1");

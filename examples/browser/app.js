@@ -38,7 +38,7 @@ async function start() {
   const ready = performance.now() - began;
 
   list.replaceChildren();
-  note(`${model.backend === "simd128" ? "SIMD" : "Scalar"} WebAssembly`);
+  note(`${{ relaxed: "Relaxed SIMD", simd128: "SIMD", scalar: "Scalar" }[model.backend]} WebAssembly`);
   note(`Fetched, checked and run in ${ready.toFixed(0)} ms`);
   const wasm = facts.sizes.find(({ name }) => name === `niwaki/${model.backend}.wasm`);
   note(`${bytes(wasm.brotli)} of engine`);

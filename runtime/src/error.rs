@@ -248,9 +248,7 @@ impl LoadError {
                 Number(u32::from(*found)),
                 Text(", this program reads up to "),
                 Number(u32::from(*newest)),
-                Text(
-                    ": update the program or compile the model again with its version of niwaki",
-                ),
+                Text(": update the program or compile the model again with its version of niwaki"),
             ]),
             Self::OtherNumerics { found, supported } => Piece::line([
                 Text("the file was made for numeric contract "),

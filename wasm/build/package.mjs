@@ -1,6 +1,6 @@
 // Makes the npm package of the modules that cargo has compiled:
 //
-//     node package.mjs OUT simd128=MODULE.wasm scalar=MODULE.wasm
+//     node package.mjs OUT relaxed=MODULE.wasm simd128=MODULE.wasm scalar=MODULE.wasm
 //
 // `cargo xtask npm` calls it. OUT is emptied first.
 
@@ -54,12 +54,12 @@ await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
 const binaries = {};
 for (const [name, module] of modules.map((argument) => argument.split("="))) {
-  const simd = name === "scalar" ? [] : ["--enable-simd"];
+  const simd = { scalar: [], simd128: ["--enable-simd"], relaxed: ["--enable-simd", "--enable-relaxed-simd"] }[name];
   const optimised = join(out, `${name}.wasm`);
   execFileSync(execPath, [WASM_OPT, ...FEATURES, ...simd, ...PASSES, module, "-o", optimised], {
     stdio: ["ignore", "inherit", "inherit"],
   });
-  binaries[name] = (await readFile(optimised)).toString("base64");
+  if (name !== "relaxed") binaries[name] = (await readFile(optimised)).toString("base64");
 }
 
 /** The binaries as JavaScript, for the entry that has them inside. */

@@ -16,7 +16,7 @@ import { unzipSync } from "fflate";
 
 const root = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 /** What a page needs of the package. */
-const PACKAGE = ["browser.js", "worker.js", "simd128.wasm", "scalar.wasm", "package.json", "LICENSE-MIT", "LICENSE-APACHE"];
+const PACKAGE = ["browser.js", "worker.js", "raw.js", "relaxed.wasm", "simd128.wasm", "scalar.wasm", "package.json", "LICENSE-MIT", "LICENSE-APACHE"];
 /** What no page asks for. */
 const NOT_SHOWN = ["README.md", "peers.json"];
 const NOT_CACHED = ["sw.js", "files.js", "niwaki/package.json", "niwaki/LICENSE-MIT", "niwaki/LICENSE-APACHE"];

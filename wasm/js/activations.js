@@ -4,11 +4,8 @@ import { Output } from "./output.js";
 
 /** The output of each operator, of an engine whose inputs are written. */
 export function activations(engine) {
-  engine.wasm.begin(engine.at);
   const layers = [];
-  for (;;) {
-    const index = engine.outcome(engine.wasm.step(engine.at));
-    if (index < 0) break;
+  for (const index of engine.steps()) {
     const { spec, TypedArray, axes, view } = engine.activation();
     layers[index] ??= { spec, axes, elements: new TypedArray(spec.length), filled: 0 };
     const layer = layers[index];

@@ -1,6 +1,6 @@
 // What the package exports, over a platform: where the binaries come from, how a worker starts.
 
-import { BACKENDS, runs } from "./backends.js";
+import { BACKENDS, best, runs } from "./backends.js";
 import { NiwakiError, check, fail } from "./errors.js";
 import { open } from "./open.js";
 import { read, verify } from "./source.js";
@@ -8,12 +8,11 @@ import { WorkerModel } from "./worker-model.js";
 
 export { NiwakiError };
 
-function choose(wanted = "auto") {
+function choose(all, wanted = "auto") {
   if (typeof WebAssembly !== "object") fail("UNSUPPORTED", "this engine has no WebAssembly");
-  const names = Object.keys(BACKENDS).filter((name) => runs(BACKENDS[name]));
   return (
-    names.find((name) => wanted === "auto" || wanted === name) ??
-    fail("UNSUPPORTED", `there is no backend \`${wanted}\` here: ${names.join(", ")}`)
+    (wanted === "auto" ? best(all) : all.find((name) => name === wanted && runs(name))) ??
+    fail("UNSUPPORTED", `there is no backend \`${wanted}\` here: ${all.filter(runs).join(", ")}`)
   );
 }
 
@@ -31,7 +30,7 @@ export function on(platform) {
       fail(
         refused ? "UNSUPPORTED" : "NETWORK",
         refused
-          ? "the engine refuses WebAssembly; a Content-Security-Policy needs 'wasm-unsafe-eval'"
+          ? "WebAssembly is refused; a Content-Security-Policy needs 'wasm-unsafe-eval'"
           : `the WebAssembly of backend ${backend} cannot be read`,
         error,
       );
@@ -41,7 +40,7 @@ export function on(platform) {
 
   /** What a load needs, fetched side by side. */
   async function prepare(source, options) {
-    const backend = choose(options.backend);
+    const backend = choose(platform.backends ?? Object.keys(BACKENDS), options.backend);
     const [module, bytes] = await Promise.all([
       moduleOf(backend),
       read(source, options, platform).then(async (bytes) => {

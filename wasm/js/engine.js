@@ -61,7 +61,7 @@ export class Engine {
     const { length } = bytes;
     const fits = this.at ? wasm.prepare(this.at, length, arena) : (this.at = wasm.create(length, arena));
     if (!fits) {
-      fail("OUT_OF_MEMORY", `there is no room for a model of ${length} bytes with an arena of ${arena} bytes`);
+      fail("OUT_OF_MEMORY", `there is no room for ${length} bytes of model and ${arena} of arena`);
     }
     new Uint8Array(wasm.memory.buffer, wasm.file(this.at), length).set(bytes);
     const status = wasm.load(this.at);
@@ -136,6 +136,12 @@ export class Engine {
       operator: this.text(words[0], words[1]),
       name: this.text(words[2], words[3]),
     };
+  }
+
+  /** A run piece by piece: the index of each operator that has run. */
+  *steps() {
+    this.wasm.begin(this.at);
+    for (let index; (index = this.outcome(this.wasm.step(this.at))) >= 0; ) yield index;
   }
 
   /** What a call has given: an operator's index, or -1; throws where an operator was at fault. */

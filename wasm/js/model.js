@@ -5,7 +5,6 @@ import { Engine } from "./engine.js";
 import { check, fail } from "./errors.js";
 import { Output, Outputs } from "./output.js";
 
-const FACT = { inputs: 0, outputs: 1, operators: 2, arenaBytes: 3, golden: 4 };
 /** A page shows its frames when nothing holds its thread for longer than this. */
 const SLICE_MS = 8;
 
@@ -40,15 +39,16 @@ export class Model {
     const engine = Engine.load(module, bytes);
     this.#engine = engine;
     const ports = (from, count) => Array.from({ length: count }, (_, i) => engine.port(from + i));
-    const count = engine.fact(FACT.inputs);
+    // `Fact` of `wasm/src/engine.rs`, in its order; behind them, whether there is a golden vector.
+    const [count, outputCount, layerCount, arenaBytes] = [0, 1, 2, 3].map((fact) => engine.fact(fact));
     this.#inputs = ports(0, count);
-    const outputs = ports(count, engine.fact(FACT.outputs));
+    const outputs = ports(count, outputCount);
     this.#outputs = new Outputs(outputs.map((port) => new Output(port)));
     this.backend = backend;
     this.inputs = Object.freeze(this.#inputs.map(({ spec }) => spec));
     this.outputs = Object.freeze(outputs.map(({ spec }) => spec));
-    this.layerCount = engine.fact(FACT.operators);
-    this.arenaBytes = engine.fact(FACT.arenaBytes);
+    this.layerCount = layerCount;
+    this.arenaBytes = arenaBytes;
     Object.freeze(this);
   }
 
@@ -103,12 +103,11 @@ export class Model {
     this.#write(input);
     this.#busy = true;
     try {
-      engine.wasm.begin(engine.at);
       let since = performance.now();
-      while (engine.outcome(engine.wasm.step(engine.at)) >= 0) {
+      for (const _ of engine.steps()) {
         if (performance.now() - since >= SLICE_MS) {
           await turn();
-          if (this.#engine !== engine) fail("DISPOSED", "the model was disposed of during a run");
+          if (this.#engine !== engine) fail("DISPOSED", "the model has been disposed of");
           check(signal, "the run");
           since = performance.now();
         }
@@ -122,17 +121,17 @@ export class Model {
   profile(input) {
     const engine = this.#idle();
     this.#write(input);
-    engine.wasm.begin(engine.at);
     const layers = Array.from({ length: this.layerCount }, (_, i) => ({
       ...engine.layer(i),
       microseconds: 0,
     }));
-    for (;;) {
-      const start = performance.now();
-      const index = engine.outcome(engine.wasm.step(engine.at));
-      if (index < 0) return layers;
-      layers[index].microseconds += (performance.now() - start) * 1000;
+    let since = performance.now();
+    for (const index of engine.steps()) {
+      const now = performance.now();
+      layers[index].microseconds += (now - since) * 1000;
+      since = now;
     }
+    return layers;
   }
 
   activations(input) {
@@ -151,7 +150,7 @@ export class Model {
 
   selfTest() {
     const engine = this.#idle();
-    if (!engine.fact(FACT.golden)) return { sameBits: null, firstDifferingLayer: null };
+    if (!engine.fact(4)) return { sameBits: null, firstDifferingLayer: null };
     const index = engine.outcome(engine.wasm.self_test(engine.at));
     return {
       sameBits: index < 0,
@@ -172,13 +171,9 @@ if (Symbol.dispose) Model.prototype[Symbol.dispose] = Model.prototype.dispose;
 
 function checkInput({ spec, TypedArray }, data) {
   const { name, dtype, length } = spec;
-  if (!ArrayBuffer.isView(data) || data instanceof DataView) {
-    fail("INPUT_NAME", `input \`${name}\` is missing, or no typed array`);
-  }
+  if (!ArrayBuffer.isView(data)) fail("INPUT_NAME", `input \`${name}\` is missing, or no typed array`);
   const same = data instanceof TypedArray || (dtype === "uint8" && data instanceof Uint8ClampedArray);
-  if (!same) {
-    fail("INPUT_TYPE", `input \`${name}\` takes ${TypedArray.name} (${dtype}), not ${data.constructor.name}`);
-  }
+  if (!same) fail("INPUT_TYPE", `input \`${name}\` takes ${TypedArray.name} (${dtype}), not ${data.constructor.name}`);
   if (data.length !== length) {
     const shape = spec.shape.join("x");
     fail("INPUT_LENGTH", `input \`${name}\` has ${length} elements (${shape}), not ${data.length}`);

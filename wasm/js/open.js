@@ -5,6 +5,7 @@ import { converter } from "./prepare.js";
 
 export async function open(module, bytes, backend) {
   const model = new Model(module, bytes, backend);
-  converters.set(model, await converter(model.inputs));
+  const convert = await converter(model.inputs);
+  if (convert) converters.set(model, convert);
   return model;
 }

@@ -1,6 +1,6 @@
 // What a package for one model is over: `niwaki compile --target web` puts the rest beside it.
 
-import { BACKENDS, runs } from "./backends.js";
+import { BACKENDS, best } from "./backends.js";
 import { NiwakiError, fail } from "./errors.js";
 import { open } from "./open.js";
 
@@ -25,6 +25,7 @@ async function bytes(url, signal) {
 
 // In this form bundlers find the files. The last one gets the model's name.
 const URLS = {
+  relaxed: () => new URL("./relaxed.wasm", import.meta.url),
   simd128: () => new URL("./simd128.wasm", import.meta.url),
   scalar: () => new URL("./scalar.wasm", import.meta.url),
   model: () => new URL("./MODEL.niwaki", import.meta.url),
@@ -34,7 +35,7 @@ let compiled;
 
 /** The one model of the package. */
 export async function load({ signal } = {}) {
-  const backend = runs(BACKENDS.simd128) ? "simd128" : "scalar";
+  const backend = best(Object.keys(BACKENDS));
   compiled ??= bytes(URLS[backend]()).then((wasm) => WebAssembly.compile(wasm));
   // The next load may have more luck.
   compiled.catch(() => (compiled = undefined));

@@ -19,8 +19,12 @@ export type Source =
   | Blob
   | ReadableStream<Uint8Array>;
 
-/** The binaries of the package. Both give the same bits; SIMD128 is faster. */
-export type Backend = "simd128" | "scalar";
+/**
+ * The binaries of the package. All give the same bits. Relaxed SIMD is the fastest where the
+ * machine has an instruction for the dot product of bytes, and by default used there alone;
+ * `niwaki/inline` goes without.
+ */
+export type Backend = "relaxed" | "simd128" | "scalar";
 
 export interface LoadOptions {
   /** Gives the load up: it fails with `ABORTED`, and nothing of it is left. */

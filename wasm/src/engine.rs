@@ -5,7 +5,9 @@ use core::fmt;
 use core::hint::black_box;
 
 use niwaki::artifact::{DataType, Tensor, Text};
-use niwaki::{Digest, LoadError, Model, OperatorSet as _, OwnedModel, Piece, Progress, RunError, Session};
+use niwaki::{
+    Digest, LoadError, Model, OperatorSet as _, OwnedModel, Piece, Progress, RunError, Session,
+};
 
 use crate::{Linked, Status};
 
@@ -302,7 +304,11 @@ impl Engine {
         let operator = model.operators().nth(index)?;
         let output = model.tensors().get(operator.output(0)?)?;
         self.layer = Layer {
-            operator: place(Linked::name(operator.header.code).unwrap_or_default().as_bytes()),
+            operator: place(
+                Linked::name(operator.header.code)
+                    .unwrap_or_default()
+                    .as_bytes(),
+            ),
             name: text(&model, output.name),
         };
         Some(&self.layer)

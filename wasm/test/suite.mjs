@@ -164,7 +164,11 @@ export const tests = {
   async "every backend gives the same bits, and the golden ones"(niwaki, env) {
     for (const name of env.models) {
       let expected;
-      for (const backend of ["simd128", "scalar", "auto"]) {
+      for (const backend of ["relaxed", "simd128", "scalar", "auto"]) {
+        if (backend === "relaxed" && !env.relaxed) {
+          await fails(niwaki, "UNSUPPORTED", () => niwaki.load(`${env.base}models/${name}`, { backend }));
+          continue;
+        }
         const model = await niwaki.load(`${env.base}models/${name}`, { backend });
         if (backend !== "auto") equal(model.backend, backend, "the backend");
         equal(model.selfTest(), { sameBits: true, firstDifferingLayer: null }, `${name} ${backend}`);

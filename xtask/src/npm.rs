@@ -7,14 +7,15 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
 use crate::report::thousands;
+use crate::setup::WASI;
 use crate::tool::{NODE, NPM};
 use crate::{demo, paths, shell};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
-/// The binaries of the package, each with what it asks of its engine. The third of the plan, for
-/// relaxed SIMD, waits for kernels that use it: it would be the same code as the first.
-const BINARIES: [(&str, &str); 2] = [
+/// The binaries of the package, each with what it asks of its engine.
+const BINARIES: [(&str, &str); 3] = [
+    ("relaxed", "-Ctarget-feature=+simd128 --cfg=niwaki_relaxed"),
     ("simd128", "-Ctarget-feature=+simd128"),
     ("scalar", "-Ctarget-feature=-simd128"),
 ];
@@ -90,6 +91,36 @@ pub(crate) fn build() -> Result<()> {
     })
 }
 
+/// Holds the kernels of each binary with SIMD against plain loops, by random draws in Chromium, which
+/// has relaxed SIMD.
+pub(crate) fn check_kernels(chromium: &Path) -> Result<()> {
+    install()?;
+    let runner = paths::root().join("wasm/test/wasi.mjs");
+    for (name, features) in BINARIES.iter().filter(|(name, _)| *name != "scalar") {
+        let mut test = shell::cargo(&[
+            "test",
+            "--release",
+            "--package=niwaki",
+            "--lib",
+            "--features=digests",
+            "--target",
+            WASI,
+        ]);
+        // One folder for each, as of the binaries.
+        let target = paths::target()?.join("wasi").join(name);
+        test.arg("--target-dir").arg(target).arg("tiles_give");
+        test.env(
+            "RUSTFLAGS",
+            format!("{features} -Clink-arg=-zstack-size=1048576"),
+        );
+        let runner = format!("{} {}", NODE.program, runner.display());
+        test.env("CARGO_TARGET_WASM32_WASIP1_RUNNER", runner);
+        test.env("NIWAKI_CHROMIUM", chromium);
+        shell::run(test)?;
+    }
+    Ok(())
+}
+
 /// Gets what the package is built and tested with, unless it is there.
 fn install() -> Result<()> {
     let wasm = paths::root().join("wasm");
@@ -124,7 +155,11 @@ const MODELS: [(&str, &str, &[&str]); 8] = [
     (
         "sound",
         "ad01_fp32",
-        &["--float", "--preprocess", r#"{"audio":{"sample_rate":16000}}"#],
+        &[
+            "--float",
+            "--preprocess",
+            r#"{"audio":{"sample_rate":16000}}"#,
+        ],
     ),
     ("long", "ultraface_rfb_320", &["--float"]),
 ];

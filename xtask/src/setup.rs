@@ -24,6 +24,9 @@ pub(crate) const TARGETS: [&str; 8] = [
 /// AArch64, with a C library that needs no linker and no other file of that machine.
 pub(crate) const AARCH64: &str = "aarch64-unknown-linux-musl";
 
+/// WebAssembly with what tests need of an operating system.
+pub(crate) const WASI: &str = "wasm32-wasip1";
+
 const COMPONENTS: [&str; 2] = ["clippy", "rustfmt"];
 
 /// Gets what is missing, and returns the tools that are missing still.
@@ -32,6 +35,7 @@ const COMPONENTS: [&str; 2] = ["clippy", "rustfmt"];
 /// that home; in CI it is one.
 pub(crate) fn run() -> Result<Vec<&'static Tool>> {
     rustup("target", &TARGETS)?;
+    rustup("target", &[WASI])?;
     rustup("component", &COMPONENTS)?;
     if let Err(error) = install(&lacking()) {
         eprintln!("setup: {error:#}");

@@ -43,6 +43,7 @@ pub(crate) fn run() -> Result<bool> {
         Step::optional("instructions and code of a run", || {
             gate(&missing, images.get())
         }),
+        Step::optional("kernels in Chromium", || kernels_in_chromium(&missing)),
         Step::optional("the npm package", || package(&missing)),
         Step::optional("the examples of the npm package", || examples(&missing)),
         Step::optional("conformance", || conformance(&missing)),
@@ -90,6 +91,17 @@ fn kernels(missing: &[&Tool]) -> Result<Outcome> {
         return Ok(skipped);
     }
     firmware::check_kernels(paths::root())?;
+    Ok(Outcome::Passed)
+}
+
+fn kernels_in_chromium(missing: &[&Tool]) -> Result<Outcome> {
+    for tool in [&NODE, &NPM, &CHROMIUM] {
+        if let Some(skipped) = lacking(missing, tool) {
+            return Ok(skipped);
+        }
+    }
+    let chromium = shell::find(CHROMIUM.program).context("there is no chromium")?;
+    npm::check_kernels(&chromium)?;
     Ok(Outcome::Passed)
 }
 

@@ -146,8 +146,7 @@ impl Operator for GatherElements {
         let size = memory.input_tensor(0)?.dtype.bytes();
         let (x, indices, y) = memory.pair::<u8, i32, u8>()?;
         let mut read = |to, from| kernels::copy_element(size, (x, from), (y, to));
-        kernels::for_each_element(&p.walk, p.axis(), indices, kernels::read, &mut read)
-            .ok_or(Fault)
+        kernels::for_each_element(&p.walk, p.axis(), indices, kernels::read, &mut read).ok_or(Fault)
     }
 }
 

@@ -114,7 +114,10 @@ impl Operator for DequantizeAxis {
         let affines = affines(memory, p)?;
         let ([x], (_, y)) = memory.bytes::<1>()?;
         let mut at = 0;
-        let runs = y.as_chunks_mut::<4>().0.chunks_exact_mut((p.inner as usize).max(1));
+        let runs = y
+            .as_chunks_mut::<4>()
+            .0
+            .chunks_exact_mut((p.inner as usize).max(1));
         for (y, (scale, zero_point)) in runs.zip(affines) {
             for y in y {
                 let q = integer::load(x, at).ok_or(Fault)? as i32;

@@ -151,7 +151,11 @@ impl Compile {
     fn preprocess(&self, graph: &Graph) -> Result<BTreeMap<String, String>> {
         let mut all = BTreeMap::new();
         for (input, json) in &self.preprocess {
-            let names: Vec<_> = graph.inputs.iter().map(|&id| graph.values[id].name.as_str()).collect();
+            let names: Vec<_> = graph
+                .inputs
+                .iter()
+                .map(|&id| graph.values[id].name.as_str())
+                .collect();
             let at = match input {
                 Some(input) => names.iter().position(|name| name == input),
                 None => (names.len() == 1).then_some(0),

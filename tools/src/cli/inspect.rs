@@ -134,7 +134,8 @@ impl Summary {
                 scale: quantized.then_some(tensor.scale),
                 zero_point: quantized.then_some(tensor.zero_point),
                 labels: model.text(port.labels).lines().map(str::to_owned).collect(),
-                preprocess: serde_json::from_str(model.text(port.preprocessing)).unwrap_or_default(),
+                preprocess: serde_json::from_str(model.text(port.preprocessing))
+                    .unwrap_or_default(),
             })
         };
         let tensors = model.tensors();

@@ -52,7 +52,7 @@ export interface Layer {
 /** The model, which has passed every check. */
 export interface Model {
   /** The binary that runs it. */
-  readonly backend: "simd128" | "scalar";
+  readonly backend: "relaxed" | "simd128" | "scalar";
   /** Number of layers. */
   readonly layerCount: number;
   /** Bytes of activation memory. */

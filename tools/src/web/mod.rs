@@ -19,7 +19,7 @@ use crate::homes::project_root;
 pub use specialise::specialise;
 
 /// The binaries of a package.
-const BINARIES: [&str; 2] = ["simd128.wasm", "scalar.wasm"];
+const BINARIES: [&str; 3] = ["relaxed.wasm", "simd128.wasm", "scalar.wasm"];
 /// The file of the whole package that is the entry of a specialised one, its name there, and what
 /// stands in it for the model's name.
 const ENTRY: [&str; 3] = ["specialised.js", "index.js", "MODEL"];
@@ -57,7 +57,10 @@ pub fn write(artifact: &Artifact, name: &str, folder: &Path) -> Result<()> {
     }
     let [entry, index, placeholder] = ENTRY;
     let entry = String::from_utf8(read(entry)?).context("the package is no text")?;
-    let (from, to) = (format!("./{placeholder}.niwaki"), format!("./{name}.niwaki"));
+    let (from, to) = (
+        format!("./{placeholder}.niwaki"),
+        format!("./{name}.niwaki"),
+    );
     ensure!(
         entry.contains(&from),
         "the package is another version's: build it again with `cargo xtask npm`"

@@ -92,8 +92,15 @@ fn know_file(module: &mut Module, digest: Digest) -> Result<()> {
     bytes_at(module, address, 8)?.copy_from_slice(&digest.0.to_le_bytes());
     let [any, known] = LOAD;
     module.exports.remove(any)?;
-    let export = module.exports.iter_mut().find(|export| export.name == known);
-    any.clone_into(&mut export.with_context(|| format!("it does not export {known}"))?.name);
+    let export = module
+        .exports
+        .iter_mut()
+        .find(|export| export.name == known);
+    any.clone_into(
+        &mut export
+            .with_context(|| format!("it does not export {known}"))?
+            .name,
+    );
     Ok(())
 }
 
@@ -109,7 +116,11 @@ fn drop_names(module: &mut Module, names: &[(bool, [u32; 2])]) -> Result<()> {
     for &(is_used, name) in names {
         if !is_used {
             let at = bytes_at(module, name[0] as usize, name[1] as usize)?;
-            for (byte, _) in at.iter_mut().zip(bytes(name)).filter(|(_, i)| !kept.contains(i)) {
+            for (byte, _) in at
+                .iter_mut()
+                .zip(bytes(name))
+                .filter(|(_, i)| !kept.contains(i))
+            {
                 *byte = 0;
             }
         }
@@ -123,21 +134,39 @@ fn drop_texts(module: &mut Module) {
     use LoadError::{OtherNumerics, Section, Tensor, Truncated};
     let [found, needed, index] = [0; 3];
     let of_rules = Rule::ALL.into_iter().flat_map(|rule| {
-        [Tensor { index, rule }, Operator { index, rule }, Interface { index, rule }]
+        [
+            Tensor { index, rule },
+            Operator { index, rule },
+            Interface { index, rule },
+        ]
     });
     let of_sections = niwaki::Section::ALL.into_iter().map(Section);
-    let mut texts: Vec<_> = [NotAnArtifact, Truncated { needed, found }, Damaged, Misaligned]
-        .into_iter()
-        .chain([NewerFormat { found: 0, newest: 0 }, OtherNumerics { found: 0, supported: 0 }])
-        .chain(of_rules)
-        .chain(of_sections)
-        .flat_map(|error| error.pieces())
-        .filter_map(|piece| match piece {
-            // A shorter one might be part of something else.
-            Piece::Text(text) if text.len() >= 8 => Some(text.as_bytes()),
-            _ => None,
-        })
-        .collect();
+    let mut texts: Vec<_> = [
+        NotAnArtifact,
+        Truncated { needed, found },
+        Damaged,
+        Misaligned,
+    ]
+    .into_iter()
+    .chain([
+        NewerFormat {
+            found: 0,
+            newest: 0,
+        },
+        OtherNumerics {
+            found: 0,
+            supported: 0,
+        },
+    ])
+    .chain(of_rules)
+    .chain(of_sections)
+    .flat_map(|error| error.pieces())
+    .filter_map(|piece| match piece {
+        // A shorter one might be part of something else.
+        Piece::Text(text) if text.len() >= 8 => Some(text.as_bytes()),
+        _ => None,
+    })
+    .collect();
     // One may be part of another.
     texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
     let segments: Vec<_> = module.data.iter().map(|data| data.id()).collect();
@@ -199,15 +228,32 @@ fn bytes_at(module: &mut Module, address: usize, len: usize) -> Result<&mut [u8]
 
 /// The slots of the table of functions that have a function of one of these slots.
 fn with_twins(module: &Module, slots: &BTreeSet<u32>) -> BTreeSet<u32> {
-    let all: Vec<_> = module.elements.iter().flat_map(|element| {
-        let (ElementKind::Active { offset: ConstExpr::Value(Value::I32(start)), .. },
-             ElementItems::Functions(functions)) = (&element.kind, &element.items) else {
-            return Vec::new();
-        };
-        (*start as u32..).zip(functions.clone()).collect()
-    }).collect();
-    let functions: BTreeSet<_> = all.iter().filter(|(slot, _)| slots.contains(slot)).map(|&(_, function)| function).collect();
-    all.into_iter().filter(|(_, function)| functions.contains(function)).map(|(slot, _)| slot).collect()
+    let all: Vec<_> = module
+        .elements
+        .iter()
+        .flat_map(|element| {
+            let (
+                ElementKind::Active {
+                    offset: ConstExpr::Value(Value::I32(start)),
+                    ..
+                },
+                ElementItems::Functions(functions),
+            ) = (&element.kind, &element.items)
+            else {
+                return Vec::new();
+            };
+            (*start as u32..).zip(functions.clone()).collect()
+        })
+        .collect();
+    let functions: BTreeSet<_> = all
+        .iter()
+        .filter(|(slot, _)| slots.contains(slot))
+        .map(|&(_, function)| function)
+        .collect();
+    all.into_iter()
+        .filter(|(_, function)| functions.contains(function))
+        .map(|(slot, _)| slot)
+        .collect()
 }
 
 /// Puts the function of slot `instead` into other slots of the table of functions.

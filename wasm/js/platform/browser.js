@@ -3,6 +3,7 @@
 import { fail } from "../errors.js";
 
 const URLS = {
+  relaxed: () => new URL("./relaxed.wasm", import.meta.url),
   simd128: () => new URL("./simd128.wasm", import.meta.url),
   scalar: () => new URL("./scalar.wasm", import.meta.url),
 };

@@ -3,6 +3,9 @@
 import { BINARIES } from "niwaki:binaries";
 
 export const platform = {
+  // Two binaries are large enough for one file.
+  backends: ["simd128", "scalar"],
+
   fetch: (source, options) => fetch(source, options),
 
   module: async (backend) =>

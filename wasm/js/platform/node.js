@@ -5,6 +5,7 @@ import { Worker } from "node:worker_threads";
 
 // In full, so that tools which gather a server's files find them.
 const URLS = {
+  relaxed: () => new URL("./relaxed.wasm", import.meta.url),
   simd128: () => new URL("./simd128.wasm", import.meta.url),
   scalar: () => new URL("./scalar.wasm", import.meta.url),
 };

@@ -20,6 +20,8 @@ pub(crate) mod sparse;
 mod thumb1;
 #[cfg(niwaki_tiles)]
 pub(crate) mod tiles;
+#[cfg(all(niwaki_tiles, target_arch = "wasm32", niwaki_relaxed))]
+mod wasm_relaxed;
 #[cfg(all(niwaki_tiles, target_arch = "wasm32"))]
 mod wasm_simd;
 #[cfg(all(niwaki_tiles, target_arch = "x86_64"))]
@@ -451,6 +453,17 @@ pub(crate) fn run_tiles(work: impl tiles::Work) -> Option<()> {
     return Set::best()?.run(work);
     #[cfg(target_arch = "wasm32")]
     wasm_simd::run(work)
+}
+
+/// The same of a convolution whose dense weights are these, if it has such.
+#[cfg(niwaki_tiles)]
+#[inline(always)]
+pub(crate) fn run_conv_tiles(work: impl tiles::Work, _weights: Option<&[i8]>) -> Option<()> {
+    #[cfg(all(target_arch = "wasm32", niwaki_relaxed))]
+    if _weights.is_some_and(wasm_relaxed::suits) {
+        return wasm_relaxed::run(work);
+    }
+    run_tiles(work)
 }
 
 #[cfg(all(test, niwaki_tiles, not(target_arch = "wasm32")))]

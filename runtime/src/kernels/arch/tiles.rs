@@ -70,6 +70,9 @@ pub(crate) trait Lanes {
     /// Words of input as they are in windows.
     unsafe fn flip(words: Self::V) -> Self::V;
 
+    /// A word under which [`Lanes::dot`] gives the total of weights that [`Lanes::correct`] wants.
+    const ONES: u32 = 0x0101_0101;
+
     /// Sums less `total` x [`Lanes::EXCESS`].
     unsafe fn correct(sums: Self::V, total: Self::V) -> Self::V;
 
@@ -112,6 +115,12 @@ pub(crate) trait Lanes {
 
     /// An element of a window, in the low bits.
     fn element(x: i8) -> u32;
+
+    /// What stands for a weight in a word, in the low bits.
+    #[inline(always)]
+    fn weight(w: i8) -> u32 {
+        i32::from(w).cast_unsigned()
+    }
 
     /// Input as elements of windows.
     fn convert(from: &[i8], to: &mut [u8]);
@@ -273,7 +282,7 @@ impl<'p> Packed<'p> {
                 // SAFETY: see `Lanes`.
                 let mut total = unsafe { I::all(0) };
                 // SAFETY: see `Lanes`.
-                let ones = unsafe { I::all(0x0101_0101) };
+                let ones = unsafe { I::all(I::ONES) };
                 for words in group.chunks_exact(I::LANES).skip(2) {
                     // SAFETY: the slice has a word for each lane.
                     let w = unsafe { I::load(words.as_ptr()) };
@@ -425,9 +434,10 @@ fn word_of<I: Lanes>(elements: &[i8]) -> u32 {
     }
     let bits = 32 / I::TAPS as u32;
     let mask = u32::MAX >> (32 - bits);
-    elements.iter().rev().fold(0, |word, &w| {
-        word.unbounded_shl(bits) | i32::from(w).cast_unsigned() & mask
-    })
+    elements
+        .iter()
+        .rev()
+        .fold(0, |word, &w| word.unbounded_shl(bits) | I::weight(w) & mask)
 }
 
 /// [`Lanes::push`] of as many int8 as there are, and `fill` for other lanes.

@@ -14,7 +14,7 @@ use super::tiles::{Lanes, Work, rows_by_four};
 use crate::numerics::{OutputStage, ROUNDER};
 
 /// Vectors of 128 bits.
-struct WasmSimd;
+pub(super) struct WasmSimd;
 
 /// Does the work.
 #[inline(always)]
@@ -114,25 +114,9 @@ impl Lanes for WasmSimd {
     #[inline(always)]
     unsafe fn transpose(rows: [*const i8; 4], to: *mut u32, pitch: usize) {
         // SAFETY: eight bytes are there in each row.
-        let [a, b, c, d] = rows.map(|row| unsafe { i16x8_load_extend_i8x8(row) });
-        let low = [
-            i32x4_shuffle::<0, 4, 1, 5>(a, b),
-            i32x4_shuffle::<0, 4, 1, 5>(c, d),
-        ];
-        let high = [
-            i32x4_shuffle::<2, 6, 3, 7>(a, b),
-            i32x4_shuffle::<2, 6, 3, 7>(c, d),
-        ];
-        let words = [
-            i64x2_shuffle::<0, 2>(low[0], low[1]),
-            i64x2_shuffle::<1, 3>(low[0], low[1]),
-            i64x2_shuffle::<0, 2>(high[0], high[1]),
-            i64x2_shuffle::<1, 3>(high[0], high[1]),
-        ];
-        for (word, lanes) in words.into_iter().enumerate() {
-            // SAFETY: there is room for the lanes of four words.
-            unsafe { v128_store(to.wrapping_add(word * pitch).cast(), lanes) };
-        }
+        let rows = rows.map(|row| unsafe { i16x8_load_extend_i8x8(row) });
+        // SAFETY: the caller's.
+        unsafe { transpose_words(rows, to, pitch) }
     }
 
     #[inline(always)]
@@ -206,5 +190,32 @@ unsafe fn requantize_some(
     for (lane, &y) in all.iter().take(count).enumerate() {
         // SAFETY: the caller's.
         unsafe { to.wrapping_add(lane).write(y) };
+    }
+}
+
+/// Writes four rows of four words each word by word, `pitch` words apart.
+///
+/// # Safety
+///
+/// There has to be room for them.
+#[inline(always)]
+pub(super) unsafe fn transpose_words([a, b, c, d]: [v128; 4], to: *mut u32, pitch: usize) {
+    let low = [
+        i32x4_shuffle::<0, 4, 1, 5>(a, b),
+        i32x4_shuffle::<0, 4, 1, 5>(c, d),
+    ];
+    let high = [
+        i32x4_shuffle::<2, 6, 3, 7>(a, b),
+        i32x4_shuffle::<2, 6, 3, 7>(c, d),
+    ];
+    let words = [
+        i64x2_shuffle::<0, 2>(low[0], low[1]),
+        i64x2_shuffle::<1, 3>(low[0], low[1]),
+        i64x2_shuffle::<0, 2>(high[0], high[1]),
+        i64x2_shuffle::<1, 3>(high[0], high[1]),
+    ];
+    for (word, lanes) in words.into_iter().enumerate() {
+        // SAFETY: there is room for the lanes of four words.
+        unsafe { v128_store(to.wrapping_add(word * pitch).cast(), lanes) };
     }
 }
