@@ -75,7 +75,7 @@ pub(crate) fn build() -> Result<()> {
             TARGET,
         ]);
         let flags = [&[features], &SMALL[..]].concat().join(" ");
-        compile.env("RUSTFLAGS", flags);
+        compile.env("RUSTFLAGS", format!("{flags}{}", no_home()));
         // One folder for each, so that neither waits for the other to be compiled anew.
         let target = paths::target()?.join("wasm").join(name);
         compile.arg("--target-dir").arg(&target);
@@ -89,6 +89,22 @@ pub(crate) fn build() -> Result<()> {
         command.arg(folder()).args(modules);
         command
     })
+}
+
+/// Takes the folders of this machine's dependencies out of the binaries, where panics have places in
+/// them. One with a space in its name stays.
+fn no_home() -> String {
+    let home = std::env::var_os("CARGO_HOME").map_or_else(
+        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo"),
+        PathBuf::from,
+    );
+    let sources = fs::read_dir(home.join("registry/src"));
+    let folders = sources.into_iter().flatten().filter_map(Result::ok);
+    folders
+        .map(|folder| folder.path().display().to_string())
+        .filter(|folder| !folder.contains(' '))
+        .map(|folder| format!(" --remap-path-prefix={folder}="))
+        .collect()
 }
 
 /// Holds the kernels of each binary with SIMD against plain loops, by random draws in Chromium, which
