@@ -123,13 +123,18 @@ export interface Pixels {
  */
 export type Raw =
   | Pixels
-  | HTMLCanvasElement
-  | OffscreenCanvas
-  | HTMLImageElement
-  | HTMLVideoElement
-  | ImageBitmap
-  | VideoFrame
-  | AudioBuffer;
+  | Global<"HTMLCanvasElement">
+  | Global<"OffscreenCanvas">
+  | Global<"HTMLImageElement">
+  | Global<"HTMLVideoElement">
+  | Global<"ImageBitmap">
+  | Global<"VideoFrame">
+  | Global<"AudioBuffer">;
+
+/** A class of the platform, for programs that are compiled with its types: Node has no canvas. */
+type Global<Name extends string> = typeof globalThis extends { [name in Name]: { prototype: infer Instance } }
+  ? Instance
+  : never;
 
 /** Elements or raw data of the one input, or of each by its name. They are copied. */
 export type Input = Elements | Raw | Readonly<Record<string, Elements | Raw>>;

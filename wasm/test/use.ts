@@ -34,5 +34,17 @@ export async function use(signal: AbortSignal): Promise<number> {
   }
 }
 
+/** Raw data, for a model that says what to do with it. */
+export function see(model: Model, canvas: HTMLCanvasElement, frame: VideoFrame, sound: AudioBuffer): void {
+  const { preprocess } = model.inputs[0] ?? {};
+  if (preprocess && "image" in preprocess) console.log(preprocess.image.color, preprocess.image.mean?.[0]);
+  model.run(canvas);
+  model.run(new ImageData(28, 28));
+  model.run({ left: canvas, right: frame });
+  model.run(sound);
+  // @ts-expect-error: a sentence is no picture.
+  model.run("a cat");
+}
+
 // @ts-expect-error: an input is a typed array, not numbers.
 export const wrong = async () => (await loadInlined(new Uint8Array(4))).run([1, 2, 3]);

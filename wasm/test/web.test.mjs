@@ -223,6 +223,15 @@ describe("packages for one model", () => {
       }
     });
   }
+  test("a package takes raw data, where its model says how", async () => {
+    const { load } = await open("photo");
+    const [mine, whole] = [await load(), await niwaki.load(`${fixtures.env.base}models/photo.niwaki`)];
+    const data = Uint8ClampedArray.from({ length: 4 * 96 * 96 }, (_, i) => (i * 31) % 256);
+    const picture = { data, width: 96, height: 96 };
+    equal(mine.digests(picture), whole.digests(picture), "digests");
+    await assert.rejects(async () => mine.run({ ...picture, width: 95 }), { code: "INPUT_NAME" });
+  });
+
   test("a package for one model refuses all other files, by code", async () => {
     const models = environment.NIWAKI_TEST_MODELS;
     const folder = await mkdtemp(join(tmpdir(), "niwaki-"));
@@ -267,7 +276,7 @@ describe("types and manifest", () => {
   };
 
   test("tsc --strict", () => run("tsc", "--project", "test/tsconfig.json"));
-  for (const name of ["digits", "kws01"]) {
+  for (const name of ["digits", "kws01", "photo"]) {
     const folder = `${environment.NIWAKI_TEST_MODELS}/web/${name}`;
     test(`types of the package for ${name}`, () =>
       run("tsc", "--strict", "--noEmit", "--target", "es2022", "--lib", "esnext,dom", "--types", "", `${folder}/index.d.ts`));

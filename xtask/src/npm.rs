@@ -214,12 +214,14 @@ pub(crate) fn models() -> Result<Option<PathBuf>> {
             command.arg(folder.join(format!("{name}.niwaki")));
             command
         })?;
-        if SPECIALISED.contains(&name) {
+        // One that takes raw data too.
+        if SPECIALISED.contains(&name) || name == "photo" {
             // The package has the name of the file.
             let copy = folder.join(format!("{name}.onnx"));
             fs::copy(&model, &copy).with_context(|| format!("cannot read {}", model.display()))?;
             let mut command = demo::niwaki(&["compile", "--target", "web"])?;
-            command.arg(copy).arg("-o").arg(packages.join(name));
+            command.args(options).arg(copy).arg("-o");
+            command.arg(packages.join(name));
             shell::run(command)?;
         }
     }

@@ -15,6 +15,8 @@ struct Side {
     shape: Vec<u32>,
     labels: Vec<String>,
     quantised: String,
+    /// Whether the model says what to do with raw data.
+    is_raw: bool,
 }
 
 impl Side {
@@ -32,12 +34,19 @@ impl Side {
             shape: axes.into_iter().map(|(_, dim)| dim).collect(),
             labels: model.text(port.labels).lines().map(str::to_owned).collect(),
             quantised,
+            is_raw: !model.text(port.preprocessing).is_empty(),
         }
     }
 
     fn shape(&self) -> String {
         let dims: Vec<_> = self.shape.iter().map(u32::to_string).collect();
         dims.join("x")
+    }
+
+    /// What a run takes, as TypeScript has it.
+    fn taken(&self) -> String {
+        let raw = if self.is_raw { " | Raw" } else { "" };
+        format!("{}{raw}", self.array)
     }
 
     fn len(&self) -> u64 {
@@ -135,7 +144,7 @@ fn quote(text: &str) -> String {
 fn types(name: &str, inputs: &[Side], outputs: &[Side]) -> String {
     let mut named = String::new();
     for input in inputs {
-        let (describe, key, array) = (input.describe(), quote(&input.name), input.array);
+        let (describe, key, array) = (input.describe(), quote(&input.name), input.taken());
         // Writing to a String cannot fail.
         let _ = write!(
             named,
@@ -145,7 +154,7 @@ fn types(name: &str, inputs: &[Side], outputs: &[Side]) -> String {
     }
     // With one input its name need not be said.
     let alone = match inputs {
-        [input] => format!("{} | ", input.array),
+        [input] => format!("{} | ", input.taken()),
         _ => String::new(),
     };
     let first = outputs.first();
@@ -159,7 +168,11 @@ fn types(name: &str, inputs: &[Side], outputs: &[Side]) -> String {
     for output in outputs {
         let _ = writeln!(described, " * {}", output.describe());
     }
-    TYPES
+    let raw_types = match inputs.iter().any(|input| input.is_raw) {
+        true => RAW_TYPES,
+        false => "",
+    };
+    format!("{TYPES}{raw_types}")
         .replace("@NAME@", name)
         .replace("@INPUTS@", &named)
         .replace("@ALONE@", &alone)
@@ -170,6 +183,7 @@ fn types(name: &str, inputs: &[Side], outputs: &[Side]) -> String {
 }
 
 const TYPES: &str = include_str!("index.d.ts");
+const RAW_TYPES: &str = include_str!("raw.d.ts");
 const SELF_TEST: &str = include_str!("selftest.js");
 
 fn readme(name: &str, inputs: &[Side], outputs: &[Side]) -> String {
