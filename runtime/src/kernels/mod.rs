@@ -22,7 +22,6 @@ mod lanes;
 mod layer_norm;
 mod local_response;
 mod mat_mul;
-#[cfg(niwaki_tiles)]
 mod pairs;
 #[cfg(niwaki_tiles)]
 mod plain;
@@ -34,6 +33,8 @@ mod sparse;
 mod strided;
 mod window;
 
+#[cfg(all(niwaki_tiles, target_arch = "wasm32"))]
+pub(crate) use arch::affine_pairs;
 #[cfg(feature = "kernel-check")]
 pub(crate) use arch::check::first_difference;
 pub(crate) use arch::sparse::{SparseRows, Workspace as SparseWorkspace};
@@ -52,6 +53,7 @@ pub(crate) use lanes::Lanes;
 pub(crate) use layer_norm::LayerNorm;
 pub(crate) use local_response::LocalResponse;
 pub use mat_mul::MatMulShape;
+pub(crate) use pairs::Pair;
 #[cfg(niwaki_tiles)]
 pub(crate) use pairs::pairs;
 pub use pool::IndexSteps;

@@ -3,7 +3,7 @@
 use super::{Check, Memory, Operator, Overlap, Steps};
 use crate::artifact::{DataType, record};
 use crate::error::{Fault, Rule};
-use crate::kernels::Strides;
+use crate::kernels::{Pair, Strides};
 use crate::numerics::{OutputStage, clamp_f32, dequantize};
 
 record! {
@@ -92,20 +92,61 @@ fn run_i8(
     memory: &mut Memory<'_, '_>,
     p: &BinaryI8Params,
     operate: impl Fn(f32, f32) -> f32 + Copy,
+    is_sum: bool,
 ) -> Result<(), Fault> {
-    let stage = OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?;
-    let [scale_a, scale_b] = p.input_scales;
-    let [zero_a, zero_b] = p.input_zero_points;
     let [walk_a, walk_b] = &p.walks;
-    // Copies, which stay in registers: the outputs that are written cannot be in them.
-    let output_scale = p.output_scale;
-    memory.by_pairs([walk_a, walk_b], move |a: i8, b: i8| {
-        let real = operate(
+    let affine = Affine {
+        stage: OutputStage::new(p.output_zero_point, p.low, p.high).ok_or(Fault)?,
+        scales: p.input_scales,
+        zero_points: p.input_zero_points,
+        output_scale: p.output_scale,
+        operate,
+        is_sum,
+    };
+    memory.by_pairs([walk_a, walk_b], affine)
+}
+
+/// Copies of the parameters, which stay in registers: the outputs that are written cannot be in them.
+#[derive(Clone, Copy)]
+struct Affine<F> {
+    stage: OutputStage,
+    scales: [f32; 2],
+    zero_points: [i32; 2],
+    output_scale: f32,
+    operate: F,
+    /// Whether `operate` adds, and does not multiply.
+    #[cfg_attr(
+        not(all(target_arch = "wasm32", niwaki_tiles)),
+        allow(dead_code, reason = "for kernels of vectors")
+    )]
+    is_sum: bool,
+}
+
+impl<F: Fn(f32, f32) -> f32 + Copy> Pair<i8> for Affine<F> {
+    #[inline(always)]
+    fn of(self, a: i8, b: i8) -> i8 {
+        let [scale_a, scale_b] = self.scales;
+        let [zero_a, zero_b] = self.zero_points;
+        let real = (self.operate)(
             dequantize(a, zero_a, scale_a),
             dequantize(b, zero_b, scale_b),
         );
-        stage.quantize(real / output_scale)
-    })
+        self.stage.quantize(real / self.output_scale)
+    }
+
+    #[cfg(all(target_arch = "wasm32", niwaki_tiles))]
+    #[inline(always)]
+    fn of_many(self, a: &[i8], b: &[i8], y: &mut [i8]) -> usize {
+        crate::kernels::affine_pairs(
+            [a, b],
+            self.scales,
+            self.zero_points,
+            self.output_scale,
+            &self.stage,
+            self.is_sum,
+            y,
+        )
+    }
 }
 
 pub(super) fn run_f32(
@@ -121,7 +162,7 @@ pub(super) fn run_f32(
 }
 
 macro_rules! binary {
-    ($int8:ident, $float:ident, $operate:expr, $what:literal) => {
+    ($int8:ident, $float:ident, $operate:expr, $is_sum:literal, $what:literal) => {
         #[doc = concat!("Int8 ", $what, " with a fused activation.")]
         #[derive(Debug)]
         pub struct $int8;
@@ -138,7 +179,7 @@ macro_rules! binary {
                 overlap(check, &p.walks, i)
             }
             fn run(memory: &mut Memory<'_, '_>, p: &BinaryI8Params) -> Result<(), Fault> {
-                run_i8(memory, p, $operate)
+                run_i8(memory, p, $operate, $is_sum)
             }
         }
 
@@ -164,5 +205,5 @@ macro_rules! binary {
     };
 }
 
-binary!(AddI8, AddF32, |a: f32, b: f32| a + b, "sum");
-binary!(MulI8, MulF32, |a: f32, b: f32| a * b, "product");
+binary!(AddI8, AddF32, |a: f32, b: f32| a + b, true, "sum");
+binary!(MulI8, MulF32, |a: f32, b: f32| a * b, false, "product");

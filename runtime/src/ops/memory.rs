@@ -9,7 +9,7 @@ use super::overlap::{Overlap, Span, Steps};
 use super::strip::Part;
 use crate::artifact::{Blob, DataType, RawOperator, Record, Storage, Tensor, Tensors};
 use crate::error::{Fault, Rule};
-use crate::kernels::{Band, CopyChecked as _, Strides, for_each_pair};
+use crate::kernels::{Band, CopyChecked as _, Pair, Strides, for_each_pair};
 
 /// One operator at load: its record, its tensors, and the weights it names.
 #[derive(Clone, Copy, Debug)]
@@ -589,7 +589,7 @@ impl<'m, 'a> Memory<'m, 'a> {
     pub(crate) fn by_pairs<T: AnyBitPattern + NoUninit>(
         &mut self,
         walks: [&Strides; 2],
-        f: impl Fn(T, T) -> T + Copy,
+        f: impl Pair<T>,
     ) -> Result<(), Fault> {
         if self.part.is_some() {
             return self.pairs_of_part(f);
@@ -606,7 +606,7 @@ impl<'m, 'a> Memory<'m, 'a> {
         if walks.iter().all(|walk| walk.is_in_order()) {
             return crate::kernels::pairs(f, a?, b?, y).ok_or(Fault);
         }
-        crate::kernels::broadcast(walks, a?, b?, y, f).ok_or(Fault)
+        crate::kernels::broadcast(walks, a?, b?, y, |a, b| f.of(a, b)).ok_or(Fault)
     }
 
     /// [`Memory::by_pairs`] where the output shares bytes with an input.
@@ -615,8 +615,11 @@ impl<'m, 'a> Memory<'m, 'a> {
         &mut self,
         walks: [&Strides; 2],
         operands: &Operands,
-        f: impl Fn(T, T) -> T + Copy,
+        f: impl Pair<T>,
     ) -> Result<(), Fault> {
+        if walks.iter().all(|walk| walk.is_in_order()) {
+            return self.pairs_in_order_over(operands, f);
+        }
         let cells = Cell::from_mut(&mut *self.arena).as_slice_of_cells();
         let [a, b] = operands.inputs.each_ref().map(|(storage, range)| {
             let range = range.clone();
@@ -626,43 +629,53 @@ impl<'m, 'a> Memory<'m, 'a> {
             }
         });
         let y = cells.get(operands.output.clone()).ok_or(Fault)?;
-        if walks.iter().all(|walk| walk.is_in_order()) {
-            // Some at a time, read before they are written.
-            let len = y.len().checked_div(size_of::<T>()).ok_or(Fault)?;
-            let mut held = [[T::zeroed(); BLOCK]; 2];
-            for start in (0..len).step_by(BLOCK) {
-                let count = BLOCK.min(len - start);
-                for (held, x) in held.iter_mut().zip([&a, &b]) {
-                    let held = held.get_mut(..count).ok_or(Fault)?;
-                    x.read(start, held).ok_or(Fault)?;
-                }
-                let [a, b] = &held;
-                let y = y.get(start * size_of::<T>()..).ok_or(Fault)?;
-                #[cfg(niwaki_tiles)]
-                {
-                    let mut values = [T::zeroed(); BLOCK];
-                    crate::kernels::pairs(f, a, b, &mut values).ok_or(Fault)?;
-                    let values: &[u8] = bytemuck::cast_slice(&values);
-                    let y = y.iter().take(count * size_of::<T>());
-                    y.zip(values).for_each(|(cell, &byte)| cell.set(byte));
-                }
-                #[cfg(not(niwaki_tiles))]
-                for (y, (&a, &b)) in y
-                    .chunks_exact(size_of::<T>())
-                    .zip(a.iter().zip(b))
-                    .take(count)
-                {
-                    store(y, f(a, b));
-                }
-            }
-            return Ok(());
-        }
         let mut y = y.chunks_exact(size_of::<T>());
         for_each_pair(walks, |[at_a, at_b]| {
-            store(y.next()?, f(a.element(at_a)?, b.element(at_b)?));
+            store(y.next()?, f.of(a.element(at_a)?, b.element(at_b)?));
             Some(())
         })
         .ok_or(Fault)
+    }
+
+    /// The same of walks that meet every element in order: some at a time, read before they are written.
+    #[inline(always)]
+    fn pairs_in_order_over<T: AnyBitPattern + NoUninit>(
+        &mut self,
+        operands: &Operands,
+        f: impl Pair<T>,
+    ) -> Result<(), Fault> {
+        let mut held = [[T::zeroed(); BLOCK]; 2];
+        let mut at = 0;
+        let bytes = operands.output.len();
+        while at < bytes {
+            let count = (BLOCK * size_of::<T>()).min(bytes - at);
+            for (held, (storage, range)) in held.iter_mut().zip(&operands.inputs) {
+                let memory: &[u8] = match storage {
+                    Storage::Arena => self.arena,
+                    Storage::Data => self.data,
+                };
+                let held: &mut [u8] = bytemuck::cast_slice_mut(held);
+                let start = range.start + at;
+                let from = memory.get(start..start + count).ok_or(Fault)?;
+                let held = held.get_mut(..count).ok_or(Fault)?;
+                held.copy_from_slice_checked(from).ok_or(Fault)?;
+            }
+            let start = operands.output.start + at;
+            let y = self.arena.get_mut(start..start + count).ok_or(Fault)?;
+            let y: &mut [T] = bytemuck::try_cast_slice_mut(y).map_err(|_| Fault)?;
+            let [a, b] = &held;
+            #[cfg(niwaki_tiles)]
+            {
+                let [a, b] = [a, b].map(|held| held.get(..y.len()));
+                crate::kernels::pairs(f, a.ok_or(Fault)?, b.ok_or(Fault)?, y).ok_or(Fault)?;
+            }
+            #[cfg(not(niwaki_tiles))]
+            for (y, (&a, &b)) in y.iter_mut().zip(a.iter().zip(b)) {
+                *y = f.of(a, b);
+            }
+            at += count;
+        }
+        Ok(())
     }
 
     /// Where inputs 0 and 1 and the output are. A function of its own, so that the records of the
@@ -680,10 +693,7 @@ impl<'m, 'a> Memory<'m, 'a> {
 
     /// [`Memory::by_pairs`] of one strip, of two inputs whose walks meet every element in order.
     #[inline(never)]
-    fn pairs_of_part<T: AnyBitPattern + NoUninit>(
-        &mut self,
-        f: impl Fn(T, T) -> T + Copy,
-    ) -> Result<(), Fault> {
+    fn pairs_of_part<T: AnyBitPattern + NoUninit>(&mut self, f: impl Pair<T>) -> Result<(), Fault> {
         let places = [self.input_place(0)?, self.input_place(1)?];
         let output = self.output_place()?;
         let elements = self.new_elements(&output.tensor);
@@ -695,7 +705,7 @@ impl<'m, 'a> Memory<'m, 'a> {
         return crate::kernels::pairs(f, a, b, y).ok_or(Fault);
         #[cfg(not(niwaki_tiles))]
         for ((y, &a), &b) in y.iter_mut().zip(a).zip(b) {
-            *y = f(a, b);
+            *y = f.of(a, b);
         }
         #[cfg(not(niwaki_tiles))]
         Ok(())
@@ -908,23 +918,6 @@ enum Operand<'s> {
 const BLOCK: usize = if cfg!(niwaki_tiles) { 256 } else { 16 };
 
 impl Operand<'_> {
-    /// The elements from `first` on, as many as there is room for.
-    #[inline(always)]
-    fn read<T: AnyBitPattern + NoUninit>(&self, first: usize, to: &mut [T]) -> Option<()> {
-        let start = first * size_of::<T>();
-        let to: &mut [u8] = bytemuck::cast_slice_mut(to);
-        let range = start..start + to.len();
-        match self {
-            Self::Arena(cells) => {
-                for (to, cell) in to.iter_mut().zip(cells.get(range)?) {
-                    *to = cell.get();
-                }
-            }
-            Self::Data(bytes) => to.copy_from_slice_checked(bytes.get(range)?)?,
-        }
-        Some(())
-    }
-
     #[inline(always)]
     fn element<T: AnyBitPattern + NoUninit>(&self, index: usize) -> Option<T> {
         let start = index * size_of::<T>();

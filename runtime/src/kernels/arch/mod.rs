@@ -24,6 +24,8 @@ pub(crate) mod tiles;
 mod wasm_relaxed;
 #[cfg(all(niwaki_tiles, target_arch = "wasm32"))]
 mod wasm_simd;
+#[cfg(all(niwaki_tiles, target_arch = "wasm32"))]
+pub(crate) use wasm_simd::affine_pairs;
 #[cfg(all(niwaki_tiles, target_arch = "x86_64"))]
 mod x86;
 

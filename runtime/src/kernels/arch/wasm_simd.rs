@@ -3,11 +3,11 @@
 #![allow(unsafe_code)]
 
 use core::arch::wasm32::{
-    f32x4_convert_i32x4, f32x4_mul, f32x4_pmax, f32x4_pmin, f32x4_splat, i8x16_narrow_i16x8,
-    i16x8_extend_low_i8x16, i16x8_load_extend_i8x8, i16x8_narrow_i32x4, i32x4_add, i32x4_dot_i16x8,
-    i32x4_extend_low_i16x8, i32x4_extract_lane, i32x4_shl, i32x4_shuffle, i32x4_splat,
-    i64x2_shuffle, u32x4_shr, v128, v128_load, v128_load32_splat, v128_load32_zero, v128_or,
-    v128_store, v128_store32_lane,
+    f32x4_convert_i32x4, f32x4_div, f32x4_mul, f32x4_pmax, f32x4_pmin, f32x4_splat,
+    i8x16_narrow_i16x8, i16x8_extend_low_i8x16, i16x8_load_extend_i8x8, i16x8_narrow_i32x4,
+    i32x4_add, i32x4_dot_i16x8, i32x4_extend_low_i16x8, i32x4_extract_lane, i32x4_shl,
+    i32x4_shuffle, i32x4_splat, i32x4_sub, i64x2_shuffle, u32x4_shr, v128, v128_load,
+    v128_load32_splat, v128_load32_zero, v128_or, v128_store, v128_store32_lane,
 };
 
 use super::tiles::{Lanes, Work, rows_by_four};
@@ -84,19 +84,9 @@ impl Lanes for WasmSimd {
 
     #[inline(always)]
     unsafe fn requantize(sums: v128, multipliers: v128, stage: &OutputStage, to: *mut i8) {
-        let [low, high] = stage.bounds().map(|bound| f32x4_splat(bound));
         let real = f32x4_mul(f32x4_convert_i32x4(sums), multipliers);
-        let real = f32x4_pmin(f32x4_pmax(low, real), high);
-        // As `round_half_even` does.
-        let rounded = core::arch::wasm32::f32x4_add(real, f32x4_splat(ROUNDER));
-        let zero_point = stage
-            .zero_point()
-            .wrapping_sub(ROUNDER.to_bits().cast_signed());
-        let whole = i32x4_add(rounded, i32x4_splat(zero_point));
-        let words = i16x8_narrow_i32x4(whole, whole);
-        let bytes = i8x16_narrow_i16x8(words, words);
-        // SAFETY: there is room for four bytes, and any address will do.
-        unsafe { v128_store32_lane::<0>(bytes, to.cast()) };
+        // SAFETY: the caller's.
+        unsafe { quantize(real, stage, to) }
     }
 
     #[inline(always)]
@@ -218,4 +208,61 @@ pub(super) unsafe fn transpose_words([a, b, c, d]: [v128; 4], to: *mut u32, pitc
         // SAFETY: there is room for the lanes of four words.
         unsafe { v128_store(to.wrapping_add(word * pitch).cast(), lanes) };
     }
+}
+
+/// [`OutputStage::quantize`] of four values.
+///
+/// # Safety
+///
+/// There has to be room for four int8.
+#[inline(always)]
+unsafe fn quantize(real: v128, stage: &OutputStage, to: *mut i8) {
+    let [low, high] = stage.bounds().map(|bound| f32x4_splat(bound));
+    let real = f32x4_pmin(f32x4_pmax(low, real), high);
+    // As `round_half_even` does.
+    let rounded = core::arch::wasm32::f32x4_add(real, f32x4_splat(ROUNDER));
+    let zero_point = stage
+        .zero_point()
+        .wrapping_sub(ROUNDER.to_bits().cast_signed());
+    let whole = i32x4_add(rounded, i32x4_splat(zero_point));
+    let words = i16x8_narrow_i32x4(whole, whole);
+    let bytes = i8x16_narrow_i16x8(words, words);
+    // SAFETY: there is room for four bytes, and any address will do.
+    unsafe { v128_store32_lane::<0>(bytes, to.cast()) };
+}
+
+/// `stage.quantize(operate(a, b) / output_scale)` of dequantised elements, four at a time; gives of how
+/// many. By hand: the package is compiled without vectors made of loops.
+///
+/// It is the sum of two, or their product.
+#[inline(never)]
+pub(crate) fn affine_pairs(
+    [a, b]: [&[i8]; 2],
+    scales: [f32; 2],
+    zero_points: [i32; 2],
+    output_scale: f32,
+    stage: &OutputStage,
+    is_sum: bool,
+    y: &mut [i8],
+) -> usize {
+    let stage = *stage;
+    let [scale_a, scale_b] = scales.map(|scale| f32x4_splat(scale));
+    let [zero_a, zero_b] = zero_points.map(|zero_point| i32x4_splat(zero_point));
+    let output_scale = f32x4_splat(output_scale);
+    let (y, _) = y.as_chunks_mut::<4>();
+    let fours = a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0);
+    for ((a, b), y) in fours.zip(&mut *y) {
+        // SAFETY: the references are to four bytes.
+        let [a, b] = [a, b].map(|four| unsafe { WasmSimd::bytes(four.as_ptr()) });
+        let a = f32x4_mul(f32x4_convert_i32x4(i32x4_sub(a, zero_a)), scale_a);
+        let b = f32x4_mul(f32x4_convert_i32x4(i32x4_sub(b, zero_b)), scale_b);
+        let both = match is_sum {
+            true => core::arch::wasm32::f32x4_add(a, b),
+            false => f32x4_mul(a, b),
+        };
+        let real = f32x4_div(both, output_scale);
+        // SAFETY: the reference is to four bytes.
+        unsafe { quantize(real, &stage, y.as_mut_ptr()) };
+    }
+    y.len() * 4
 }
