@@ -169,7 +169,7 @@ fn drop_texts(module: &mut Module) {
     .collect();
     // One may be part of another.
     texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-    let segments: Vec<_> = module.data.iter().map(|data| data.id()).collect();
+    let segments: Vec<_> = module.data.iter().map(walrus::Data::id).collect();
     for id in segments {
         let bytes = &mut module.data.get_mut(id).value;
         for text in &texts {
