@@ -22,7 +22,7 @@ export type Source =
 /**
  * The binaries of the package. All give the same bits. Relaxed SIMD is the fastest where the
  * machine has an instruction for the dot product of bytes, and by default used there alone;
- * `niwaki/inline` goes without.
+ * `niwaki/inline` and workers at the edge go without.
  */
 export type Backend = "relaxed" | "simd128" | "scalar";
 

@@ -195,14 +195,18 @@ pub(crate) fn one_hot(
     let (off, on) = values.split_at_checked(size)?;
     let inner = inner as usize;
     let set = |to: &mut [u8], value: &[u8]| to.iter_mut().zip(value).for_each(|(to, &v)| *to = v);
-    y.chunks_exact_mut(size.max(1)).for_each(|y| set(y, off));
-    let blocks = y.chunks_exact_mut((depth as usize * inner * size).max(1));
-    for (y, indices) in blocks.zip(indices.chunks_exact(inner.max(1))) {
+    y.iter_mut()
+        .zip(off.iter().cycle())
+        .for_each(|(to, &v)| *to = v);
+    // Elements of the blocks before.
+    let mut before = 0;
+    for indices in indices.chunks_exact(inner.max(1)) {
         for (i, &index) in indices.iter().enumerate() {
             if let Some(d) = exact(index, depth) {
-                set(y.get_mut((d * inner + i) * size..)?, on);
+                set(y.get_mut((before + d * inner + i) * size..)?, on);
             }
         }
+        before += depth as usize * inner;
     }
     Some(())
 }
