@@ -43,9 +43,25 @@ pub struct Progress {
     position: usize,
 }
 
-/// What is called behind each operator: its index, the strip where there are strips, the arena.
+/// See `Session::execute`.
+#[cfg(target_family = "wasm")]
 type Done<'d, 'm> =
     dyn FnMut(usize, &RawOperator<'m>, Option<Part<'m>>, &mut [u8]) -> Option<()> + 'd;
+
+/// The same function, behind a pointer where code is to be shared.
+#[cfg(target_family = "wasm")]
+fn shared<'d, 'm>(done: &'d mut Done<'d, 'm>) -> &'d mut Done<'d, 'm> {
+    done
+}
+
+/// The same function.
+#[cfg(not(target_family = "wasm"))]
+fn shared<'m, D>(done: &mut D) -> &mut D
+where
+    D: FnMut(usize, &RawOperator<'m>, Option<Part<'m>>, &mut [u8]) -> Option<()>,
+{
+    done
+}
 
 /// A model and the memory that it runs in.
 ///
@@ -190,14 +206,18 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
     ///
     /// [`RunError::Internal`] only, which would be a defect of this crate.
     pub fn run(&mut self) -> Result<(), RunError> {
-        self.execute(&mut |_, _, _, _| Some(()))
+        self.execute(shared(&mut |_, _, _, _| Some(())))
     }
 
     /// Runs every operator, those of a group strip by strip, and calls `done` behind each with its
     /// index, the operator, the strip, and the arena.
     ///
-    /// Behind a pointer, so that a program that has several of its callers has one of it.
-    fn execute(&mut self, done: &mut Done<'_, 'm>) -> Result<(), RunError> {
+    /// In WebAssembly `done` is behind a pointer, so that there is one copy for all callers: every byte is
+    /// downloaded. Elsewhere that would be a frame of the stack.
+    fn execute<D>(&mut self, done: &mut D) -> Result<(), RunError>
+    where
+        D: FnMut(usize, &RawOperator<'m>, Option<Part<'m>>, &mut [u8]) -> Option<()> + ?Sized,
+    {
         let mut operators = self.model.operators();
         let mut index = 0;
         while let Some(group) = Group::or_one(operators) {
@@ -321,7 +341,7 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
         observe: &mut dyn FnMut(usize, &Tensor, &mut [u8]),
     ) -> Result<(), RunError> {
         let tensors = self.model.tensors();
-        self.execute(&mut |index, operator, part, arena| {
+        self.execute(shared(&mut |index, operator, part, arena| {
             for output in operator.outputs() {
                 let tensor = tensors.get(output)?;
                 let range = match part {
@@ -331,7 +351,7 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
                 observe(index, &tensor, arena.get_mut(range)?);
             }
             Some(())
-        })
+        }))
     }
 
     /// Like [`Session::run`], and gives the digest of each operator's output, in the order of the
@@ -348,7 +368,7 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
         // The operators of a group have indices next to each other: each has a place of its own.
         let mut digests = [crate::Digest::EMPTY; MAX_GROUP];
         let tensors = self.model.tensors();
-        self.execute(&mut |index, operator, part, arena| {
+        self.execute(shared(&mut |index, operator, part, arena| {
             let output = operator.output(0)?;
             let tensor = tensors.get(output)?;
             let range = match part {
@@ -362,7 +382,7 @@ impl<'m, 'a, S: OperatorSet> Session<'m, 'a, S> {
                 *digest = crate::Digest::EMPTY;
             }
             Some(())
-        })
+        }))
     }
 
     /// Fills the inputs with the golden values made from `seed`.
