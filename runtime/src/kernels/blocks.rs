@@ -443,18 +443,7 @@ pub(crate) fn product(kernel: &FullyConnectedI8<'_>, x: &[i8], y: &mut [i8]) -> 
         return arch::run_tiles(DirectWork { kernel, x, y });
     }
     let window = Window::line(rows);
-    let conv_kernel = ConvI8 {
-        window: &window,
-        groups: 1,
-        group_in: kernel.depth,
-        group_out: kernel.outputs,
-        input_zero_point: 0,
-        weights: kernel.weights,
-        bias: kernel.bias,
-        multipliers: kernel.multipliers,
-        stage: kernel.stage,
-    };
-    conv(&conv_kernel, &window.whole(), x, y).or_else(|| {
+    conv(&kernel.as_conv(&window), &window.whole(), x, y).or_else(|| {
         // Never where there are tiles: then other kernels are not even linked.
         tiles::are_there().then(|| arch::run_tiles(DirectWork { kernel, x, y }))?
     })

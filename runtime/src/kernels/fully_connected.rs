@@ -5,6 +5,8 @@ use core::ops::Range;
 use super::arch::{Gathered, Job, Multiplies, PIXELS, Weight, Windows, Workspace};
 use super::conv::CopyChecked;
 use super::filters::Filters;
+#[cfg(niwaki_tiles)]
+use super::{ConvI8, Window};
 use crate::numerics::{OutputStage, clamp_f32};
 
 /// An int8 product.
@@ -52,6 +54,24 @@ impl<W: Weight> FullyConnectedI8<'_, W> {
             x,
             y,
         })
+    }
+}
+
+#[cfg(niwaki_tiles)]
+impl<'m, W> FullyConnectedI8<'m, W> {
+    /// The same as a convolution, of a [`Window::line`].
+    pub(crate) fn as_conv(&self, window: &'m Window) -> ConvI8<'m, W> {
+        ConvI8 {
+            window,
+            groups: 1,
+            group_in: self.depth,
+            group_out: self.outputs,
+            input_zero_point: 0,
+            weights: self.weights,
+            bias: self.bias,
+            multipliers: self.multipliers,
+            stage: self.stage,
+        }
     }
 }
 

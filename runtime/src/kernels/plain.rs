@@ -46,18 +46,7 @@ pub(crate) fn product<W: Weight>(
     y: &mut [i8],
 ) -> Option<()> {
     let window = Window::line(x.len().checked_div(kernel.depth as usize)?);
-    let kernel = ConvI8 {
-        window: &window,
-        groups: 1,
-        group_in: kernel.depth,
-        group_out: kernel.outputs,
-        input_zero_point: 0,
-        weights: kernel.weights,
-        bias: kernel.bias,
-        multipliers: kernel.multipliers,
-        stage: kernel.stage,
-    };
-    conv(&kernel, &window.whole(), x, y)
+    conv(&kernel.as_conv(&window), &window.whole(), x, y)
 }
 
 /// See [`DepthwiseI8::run`].

@@ -20,8 +20,6 @@ pub(crate) mod sparse;
 mod thumb1;
 #[cfg(niwaki_tiles)]
 pub(crate) mod tiles;
-#[cfg(all(niwaki_tiles, target_arch = "wasm32", niwaki_relaxed))]
-mod wasm_relaxed;
 #[cfg(all(niwaki_tiles, target_arch = "wasm32"))]
 mod wasm_simd;
 #[cfg(all(niwaki_tiles, target_arch = "wasm32"))]
@@ -462,8 +460,8 @@ pub(crate) fn run_tiles(work: impl tiles::Work) -> Option<()> {
 #[inline(always)]
 pub(crate) fn run_conv_tiles(work: impl tiles::Work, _weights: Option<&[i8]>) -> Option<()> {
     #[cfg(all(target_arch = "wasm32", niwaki_relaxed))]
-    if _weights.is_some_and(wasm_relaxed::suits) {
-        return wasm_relaxed::run(work);
+    if _weights.is_some_and(wasm_simd::suit_relaxed) {
+        return wasm_simd::run_relaxed(work);
     }
     run_tiles(work)
 }

@@ -1,35 +1,61 @@
-//! WebAssembly with SIMD128: words of two int16.
+//! WebAssembly with SIMD128: words of two int16; and with relaxed SIMD: the dot product of bytes.
+//!
+//! `i32x4.relaxed_dot_i8x16_i7x16_add_s` is the same on all machines where the second operand has
+//! seven bits, which no int8 has. So a weight is two elements of a word there, its part above zero and
+//! its part below, and so is an input `x`: itself and `-1 - x`. What the ones give too much,
+//! the parts below zero, is in the bias. A weight of -128 has no such parts.
+//!
+//! Sums of two products are at most 127 x 128 + 0, which fits the 16 bits that some machines have for
+//! them: of the two parts of a weight one is zero.
 
 #![allow(unsafe_code)]
 
 use core::arch::wasm32::{
     f32x4_convert_i32x4, f32x4_div, f32x4_mul, f32x4_pmax, f32x4_pmin, f32x4_splat,
-    i8x16_narrow_i16x8, i16x8_extend_low_i8x16, i16x8_load_extend_i8x8, i16x8_narrow_i32x4,
-    i32x4_add, i32x4_dot_i16x8, i32x4_extend_low_i16x8, i32x4_extract_lane, i32x4_shl,
+    i8x16_narrow_i16x8, i8x16_shuffle, i16x8_extend_low_i8x16, i16x8_load_extend_i8x8, i16x8_max,
+    i16x8_narrow_i32x4, i16x8_neg, i16x8_shl, i16x8_splat, i32x4_add, i32x4_dot_i16x8,
+    i32x4_extend_low_i16x8, i32x4_extract_lane, i32x4_relaxed_dot_i8x16_i7x16_add, i32x4_shl,
     i32x4_shuffle, i32x4_splat, i32x4_sub, i64x2_shuffle, u32x4_shr, v128, v128_load,
-    v128_load32_splat, v128_load32_zero, v128_or, v128_store, v128_store32_lane,
+    v128_load32_splat, v128_load32_zero, v128_load64_zero, v128_not, v128_or, v128_store,
+    v128_store32_lane,
 };
 
 use super::tiles::{Lanes, Work, rows_by_four};
 use crate::numerics::{OutputStage, ROUNDER};
 
-/// Vectors of 128 bits.
-pub(super) struct WasmSimd;
+/// Vectors of 128 bits. With `RELAXED` they are for convolutions alone.
+struct Wasm<const RELAXED: bool>;
 
 /// Does the work.
 #[inline(always)]
 pub(super) fn run(work: impl Work) -> Option<()> {
-    work.on::<WasmSimd>()
+    work.on::<Wasm<false>>()
 }
 
-impl Lanes for WasmSimd {
+/// The same by dot products of bytes, of weights that [`suit_relaxed`].
+#[cfg(niwaki_relaxed)]
+#[target_feature(enable = "relaxed-simd")]
+pub(super) fn run_relaxed(work: impl Work) -> Option<()> {
+    work.on::<Wasm<true>>()
+}
+
+/// Whether all of these weights have two parts of seven bits.
+#[cfg(niwaki_relaxed)]
+#[inline(always)]
+pub(super) fn suit_relaxed(weights: &[i8]) -> bool {
+    !weights.contains(&i8::MIN)
+}
+
+impl<const RELAXED: bool> Lanes for Wasm<RELAXED> {
     type V = v128;
     const LANES: usize = 4;
     const TAPS: usize = 2;
     const STEP: usize = 8;
     const WIDE: bool = false;
     const COMPACT: bool = true;
-    const EXCESS: i32 = 0;
+    // Of the parts below zero.
+    const ONES: u32 = if RELAXED { 0x0100_0100 } else { 0x0101_0101 };
+    const EXCESS: i32 = if RELAXED { -1 } else { 0 };
     const DIRECT_EXCESS: i32 = 0;
 
     #[inline(always)]
@@ -57,7 +83,11 @@ impl Lanes for WasmSimd {
 
     #[inline(always)]
     unsafe fn dot(sums: v128, x: v128, w: v128) -> v128 {
-        i32x4_add(sums, i32x4_dot_i16x8(x, w))
+        if RELAXED {
+            i32x4_relaxed_dot_i8x16_i7x16_add(x, w, sums)
+        } else {
+            i32x4_add(sums, i32x4_dot_i16x8(x, w))
+        }
     }
 
     #[inline(always)]
@@ -78,8 +108,12 @@ impl Lanes for WasmSimd {
     }
 
     #[inline(always)]
-    unsafe fn correct(sums: v128, _: v128) -> v128 {
-        sums
+    unsafe fn correct(sums: v128, total: v128) -> v128 {
+        if RELAXED {
+            i32x4_add(sums, total)
+        } else {
+            sums
+        }
     }
 
     #[inline(always)]
@@ -105,8 +139,33 @@ impl Lanes for WasmSimd {
     unsafe fn transpose(rows: [*const i8; 4], to: *mut u32, pitch: usize) {
         // SAFETY: eight bytes are there in each row.
         let rows = rows.map(|row| unsafe { i16x8_load_extend_i8x8(row) });
-        // SAFETY: the caller's.
-        unsafe { transpose_words(rows, to, pitch) }
+        let [a, b, c, d] = if RELAXED {
+            rows.map(|w| {
+                let zero = i16x8_splat(0);
+                let below = i16x8_max(i16x8_neg(w), zero);
+                v128_or(i16x8_max(w, zero), i16x8_shl(below, 8))
+            })
+        } else {
+            rows
+        };
+        let low = [
+            i32x4_shuffle::<0, 4, 1, 5>(a, b),
+            i32x4_shuffle::<0, 4, 1, 5>(c, d),
+        ];
+        let high = [
+            i32x4_shuffle::<2, 6, 3, 7>(a, b),
+            i32x4_shuffle::<2, 6, 3, 7>(c, d),
+        ];
+        let words = [
+            i64x2_shuffle::<0, 2>(low[0], low[1]),
+            i64x2_shuffle::<1, 3>(low[0], low[1]),
+            i64x2_shuffle::<0, 2>(high[0], high[1]),
+            i64x2_shuffle::<1, 3>(high[0], high[1]),
+        ];
+        for (word, lanes) in words.into_iter().enumerate() {
+            // SAFETY: there is room for the lanes of four words.
+            unsafe { v128_store(to.wrapping_add(word * pitch).cast(), lanes) };
+        }
     }
 
     #[inline(always)]
@@ -139,7 +198,21 @@ impl Lanes for WasmSimd {
 
     #[inline(always)]
     fn element(x: i8) -> u32 {
-        i32::from(x).cast_unsigned() & 0xffff
+        if RELAXED {
+            u32::from(u16::from_le_bytes([x, !x].map(i8::cast_unsigned)))
+        } else {
+            i32::from(x).cast_unsigned() & 0xffff
+        }
+    }
+
+    #[inline(always)]
+    fn weight(w: i8) -> u32 {
+        if RELAXED {
+            let parts = [w.max(0), w.saturating_neg().max(0)];
+            u32::from(u16::from_le_bytes(parts.map(i8::cast_unsigned)))
+        } else {
+            i32::from(w).cast_unsigned()
+        }
     }
 
     #[inline(always)]
@@ -149,14 +222,24 @@ impl Lanes for WasmSimd {
         let (eights, rest) = from.as_chunks::<8>();
         let mut chunks = to.chunks_exact_mut(8);
         for (to, from) in (&mut chunks).zip(eights) {
-            // SAFETY: the reference is to eight bytes, and any address will do.
-            let wide = unsafe { i16x8_load_extend_i8x8(from.as_ptr()) };
+            let wide = if RELAXED {
+                // SAFETY: the reference is to eight bytes, and any address will do.
+                let x = unsafe { v128_load64_zero(from.as_ptr().cast()) };
+                i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(
+                    x,
+                    v128_not(x),
+                )
+            } else {
+                // SAFETY: as above.
+                unsafe { i16x8_load_extend_i8x8(from.as_ptr()) }
+            };
             // SAFETY: the slice is of sixteen bytes, and any address will do.
             unsafe { v128_store(to.as_mut_ptr().cast(), wide) };
         }
         let done = eights.len() * 8;
         for (to, &from) in to.iter_mut().skip(done).zip(rest) {
-            *to = i16::from(from).to_le_bytes();
+            let [low, high, ..] = Self::element(from).to_le_bytes();
+            *to = [low, high];
         }
     }
 }
@@ -176,37 +259,10 @@ unsafe fn requantize_some(
 ) {
     let mut all = [0i8; 4];
     // SAFETY: there is room for four bytes.
-    unsafe { WasmSimd::requantize(sums, multipliers, stage, all.as_mut_ptr()) };
+    unsafe { Wasm::<false>::requantize(sums, multipliers, stage, all.as_mut_ptr()) };
     for (lane, &y) in all.iter().take(count).enumerate() {
         // SAFETY: the caller's.
         unsafe { to.wrapping_add(lane).write(y) };
-    }
-}
-
-/// Writes four rows of four words each word by word, `pitch` words apart.
-///
-/// # Safety
-///
-/// There has to be room for them.
-#[inline(always)]
-pub(super) unsafe fn transpose_words([a, b, c, d]: [v128; 4], to: *mut u32, pitch: usize) {
-    let low = [
-        i32x4_shuffle::<0, 4, 1, 5>(a, b),
-        i32x4_shuffle::<0, 4, 1, 5>(c, d),
-    ];
-    let high = [
-        i32x4_shuffle::<2, 6, 3, 7>(a, b),
-        i32x4_shuffle::<2, 6, 3, 7>(c, d),
-    ];
-    let words = [
-        i64x2_shuffle::<0, 2>(low[0], low[1]),
-        i64x2_shuffle::<1, 3>(low[0], low[1]),
-        i64x2_shuffle::<0, 2>(high[0], high[1]),
-        i64x2_shuffle::<1, 3>(high[0], high[1]),
-    ];
-    for (word, lanes) in words.into_iter().enumerate() {
-        // SAFETY: there is room for the lanes of four words.
-        unsafe { v128_store(to.wrapping_add(word * pitch).cast(), lanes) };
     }
 }
 
@@ -253,7 +309,7 @@ pub(crate) fn affine_pairs(
     let fours = a.as_chunks::<4>().0.iter().zip(b.as_chunks::<4>().0);
     for ((a, b), y) in fours.zip(&mut *y) {
         // SAFETY: the references are to four bytes.
-        let [a, b] = [a, b].map(|four| unsafe { WasmSimd::bytes(four.as_ptr()) });
+        let [a, b] = [a, b].map(|four| unsafe { Wasm::<false>::bytes(four.as_ptr()) });
         let a = f32x4_mul(f32x4_convert_i32x4(i32x4_sub(a, zero_a)), scale_a);
         let b = f32x4_mul(f32x4_convert_i32x4(i32x4_sub(b, zero_b)), scale_b);
         let both = match is_sum {
