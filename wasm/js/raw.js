@@ -1,4 +1,4 @@
-// Pictures and sound as elements of an input, where the artifact says how (`runtime/FORMAT.md`, 8.4).
+// Pictures and sound as elements of an input, where the artifact says how (`runtime/FORMAT.md`, 8).
 // Fetched for models alone that say so.
 
 /**

@@ -23,8 +23,9 @@ const BINARIES: [&str; 3] = ["relaxed.wasm", "simd128.wasm", "scalar.wasm"];
 /// The file of the whole package that is the entry of a specialised one, its name there, and what
 /// stands in it for the model's name.
 const ENTRY: [&str; 3] = ["specialised.js", "index.js", "MODEL"];
-/// What the entry fetches for models that take raw data; bundlers want it there in any case.
-const RAW: &str = "raw.js";
+/// What the entry fetches for models that take raw data, and what their types are made of; bundlers want
+/// the first in any case.
+const RAW: [&str; 2] = ["raw.js", "niwaki.d.ts"];
 
 /// Writes the package of a model into a folder, which is made when it is not there. Its name, and
 /// that of the model in it, is `name`.
@@ -66,7 +67,9 @@ pub fn write(artifact: &Artifact, name: &str, folder: &Path) -> Result<()> {
         "the package is another version's: build it again with `cargo xtask npm`"
     );
     files.push((index.to_owned(), entry.replace(&from, &to).into_bytes()));
-    files.push((RAW.to_owned(), read(RAW)?));
+    for file in RAW {
+        files.push((file.to_owned(), read(file)?));
+    }
     files.push((format!("{name}.niwaki"), artifact.bytes().to_vec()));
     files.extend(
         text::all(&model, name)?

@@ -168,11 +168,12 @@ fn types(name: &str, inputs: &[Side], outputs: &[Side]) -> String {
     for output in outputs {
         let _ = writeln!(described, " * {}", output.describe());
     }
-    let raw_types = match inputs.iter().any(|input| input.is_raw) {
-        true => RAW_TYPES,
+    // The types of the whole package, which lie beside this one.
+    let import = match inputs.iter().any(|input| input.is_raw) {
+        true => "import type { Raw } from \"./niwaki.d.ts\";\n\n",
         false => "",
     };
-    format!("{TYPES}{raw_types}")
+    format!("{import}{TYPES}")
         .replace("@NAME@", name)
         .replace("@INPUTS@", &named)
         .replace("@ALONE@", &alone)
@@ -183,7 +184,6 @@ fn types(name: &str, inputs: &[Side], outputs: &[Side]) -> String {
 }
 
 const TYPES: &str = include_str!("index.d.ts");
-const RAW_TYPES: &str = include_str!("raw.d.ts");
 const SELF_TEST: &str = include_str!("selftest.js");
 
 fn readme(name: &str, inputs: &[Side], outputs: &[Side]) -> String {
